@@ -1,0 +1,1 @@
+"""What several tools share: load, judge, rehearse, prove, answer. Joins rules and engines."""

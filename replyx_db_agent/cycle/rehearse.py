@@ -1,0 +1,308 @@
+"""Takes revisions up, down and up again on a shadow with rows, and compares what came back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from replyx_db_agent.core.errors import InvalidInput
+from replyx_db_agent.core.model import Direction
+from replyx_db_agent.core.report import Outcome
+from replyx_db_agent.core.rollback_plan import Command, commands
+from replyx_db_agent.core.schema import Snapshot, trace_left
+from replyx_db_agent.cycle.load import OpenProject
+from replyx_db_agent.engines import catalog, rows
+from replyx_db_agent.engines.project import (
+    EmittedStatement,
+    Loaded,
+    RevisionInfo,
+    Session,
+    StepError,
+    StepResult,
+)
+
+ROWS = 20
+"""How many rows each table gets: enough to cover every kind of value the generator knows."""
+
+_DROPS = (
+    "SELECT id, object_type, object_identity, original, query FROM replyx_trace.event "
+    "WHERE event = 'sql_drop' ORDER BY id"
+)
+
+
+Digests = Mapping[str, rows.TableDigest]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """One object that PostgreSQL saw go; `original` is false when CASCADE took it along."""
+
+    kind: str
+    identity: str
+    original: bool
+    query: str
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What happened to one revision. `before` and `after` are the schema around its upgrade."""
+
+    revision: RevisionInfo
+    outcome: Outcome
+    differences: tuple[str, ...] = ()
+    rows: str = "no rows were compared"
+    rows_compared: bool = False
+    rows_changed: tuple[str, ...] = ()
+    before: Snapshot | None = None
+    after: Snapshot | None = None
+    upgrade: tuple[EmittedStatement, ...] = ()
+    downgrade: tuple[EmittedStatement, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    error: StepError | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Climb:
+    """A whole rehearsal: one `Rehearsal` a revision; `loaded` says what the worker read."""
+
+    rehearsals: tuple[Rehearsal, ...]
+    not_reached: tuple[str, ...]
+    loaded: Loaded
+    layers: tuple[str, ...]
+    server_version_num: int
+    started: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Course:
+    """The climb as it grows."""
+
+    found: list[Rehearsal] = field(default_factory=list)
+    loaded: Loaded | None = None
+    layers: tuple[str, ...] = ()
+    notes: dict[str, None] = field(default_factory=dict)
+
+
+def climb(project: OpenProject, revisions: Sequence[RevisionInfo], *, fill: int = ROWS) -> Climb:
+    """Rehearse these revisions in order, whatever happens to one of them.
+
+    After a revision that does not come back cleanly the climb goes on from a fresh shadow; only
+    a revision that does not go up ends it. `fill` is the number of rows a table (0: none).
+    """
+    course, waiting, started = _Course(), list(revisions), time.time()
+    while waiting:
+        waiting = _climb_on_one_shadow(project, course, waiting, fill)
+        if course.found and course.found[-1].outcome == "fails-up":
+            break
+    assert course.loaded is not None
+    return Climb(
+        tuple(course.found),
+        tuple(r.revision for r in waiting),
+        course.loaded,
+        course.layers,
+        project.server.version_num,
+        started,
+        tuple(course.notes),
+    )
+
+
+def _climb_on_one_shadow(
+    project: OpenProject, course: _Course, waiting: list[RevisionInfo], fill: int
+) -> list[RevisionInfo]:
+    """Climb until a revision leaves the shadow in doubt; return those that are still to come."""
+    with project.server.shadow() as database, project.rehearsal(database) as session:
+        stand_at(project, session, project.ancestors(waiting[0].revision))
+        stair = _Stair(project, session, fill)
+        while waiting:
+            revision, waiting = waiting[0], waiting[1:]
+            project.call.tell(f'Rehearsing "{revision.revision}": up, down, up')
+            rehearsal = stair.rehearse(revision)
+            course.found.append(rehearsal)
+            if rehearsal.outcome not in ("clean", "loses-rows"):
+                break
+        course.loaded = session.finish()
+        course.layers = session.layers
+        course.notes.update(dict.fromkeys((*stair.notes, *course.loaded.notes)))
+    return waiting
+
+
+def stand_at(project: OpenProject, session: Session, below: Sequence[RevisionInfo]) -> None:
+    """Open the session and take these revisions up, without rows.
+
+    Raises:
+        InvalidInput: one of them does not go up, so nothing above it can be rehearsed.
+    """
+    session.open()
+    for revision in below:
+        result = session.step("upgrade", revision.revision)
+        if result.error:
+            raise InvalidInput(
+                f'Revision "{revision.revision}" below does not go up: {where(result.error)}'
+                f"{result.error.message}.",
+                instead="Mend it first; what stands above it cannot be rehearsed.",
+            )
+
+
+def where(error: StepError) -> str:
+    """Return `file:line: ` of an error, or nothing when it is not known."""
+    return f"{error.file}:{error.line}: " if error.file else ""
+
+
+@dataclass
+class _Stair:
+    """One shadow in the middle of a climb."""
+
+    project: OpenProject
+    session: Session
+    fill: int
+    notes: list[str] = field(default_factory=list)
+    drops_seen: int = 0
+
+    def rehearse(self, revision: RevisionInfo) -> Rehearsal:
+        """Take one revision up, down and up again."""
+        started = time.monotonic()
+        before = self._snapshot()
+        self._fill()
+        content = self._digest(before)
+        self._drops()
+        up = self.session.step("upgrade", revision.revision)
+        result = Rehearsal(revision, "fails-up", before=before, upgrade=up.statements)
+        if up.error:
+            result = replace(result, error=up.error)
+        else:
+            after = self._snapshot()
+            now = self._digest(_common(before, after))
+            changed = rows.compare(_only(content, now), now)
+            result = replace(
+                result, outcome="clean", after=after, dropped=self._drops(), rows_changed=changed
+            )
+            result = self._come_back(result, content)
+        return replace(result, seconds=round(time.monotonic() - started, 3))
+
+    def _come_back(self, result: Rehearsal, content: Digests) -> Rehearsal:
+        revision = result.revision
+        done, error = self._way_back(revision)
+        result = replace(result, downgrade=done)
+        if error:
+            declared = error.type in ("NotImplementedError", "AttributeError")
+            outcome: Outcome = "irreversible" if declared else "fails-down"
+            return replace(result, outcome=outcome, error=error, differences=(error.message,))
+        assert result.before is not None
+        if left := trace_left(result.before, self._snapshot()):
+            return replace(result, outcome="leaves-trace", differences=left)
+        lost = rows.compare(content, self._digest(result.before))
+        count = sum(table.count for table in content.values())
+        result = replace(
+            result,
+            rows=f"{count} rows in {len(content)} tables compared by content",
+            rows_compared=self.fill > 0,
+        )
+        if lost:
+            result = replace(result, outcome="loses-rows", differences=lost)
+        return self._up_again(result)
+
+    def _up_again(self, result: Rehearsal) -> Rehearsal:
+        again = self.session.step("upgrade", result.revision.revision)
+        if again.error:
+            return replace(
+                result,
+                outcome="fails-up-again",
+                error=again.error,
+                differences=(*result.differences, again.error.message),
+            )
+        assert result.after is not None
+        if left := trace_left(result.after, self._snapshot()):
+            return replace(
+                result, outcome="fails-up-again", differences=(*result.differences, *left)
+            )
+        return result
+
+    def _way_back(
+        self, revision: RevisionInfo
+    ) -> tuple[tuple[EmittedStatement, ...], StepError | None]:
+        """Go back by the commands of the rollback plan in their order, or by the downgrade."""
+        section = self.project.section(revision.revision)
+        plan = commands(section) if section else ()
+        if not any(c.kind == "downgrade" for c in plan):
+            plan = (Command("downgrade", "alembic downgrade -1", "-1"),)
+        done: list[EmittedStatement] = []
+        for command in plan:
+            result = self._run(command, revision)
+            done.extend(result.statements)
+            if result.error:
+                return tuple(done), result.error
+        return tuple(done), None
+
+    def _run(self, command: Command, revision: RevisionInfo) -> StepResult:
+        if command.kind == "sql":
+            return self.session.execute(command.text)
+        target = command.target or ""
+        step = _step_for(command, revision)
+        if step is None:
+            return StepResult.failed(
+                "NotRehearsed",
+                f'the plan says "{command.text}", which is not this revision\'s own step '
+                f"(its parent: {', '.join(revision.down_revisions) or 'base'}, not {target})",
+            )
+        return self.session.step(step, revision.revision)
+
+    def _fill(self) -> None:
+        if not self.fill:
+            return
+        report = rows.fill(
+            self.session.query,
+            self.session.run,
+            rows=self.fill,
+            version_table=self.project.history.version_table,
+        )
+        self.notes.extend(
+            f'No rows could be made for "{table}": {reason}'
+            for table, reason in report.skipped.items()
+        )
+
+    def _snapshot(self) -> Snapshot:
+        return catalog.snapshot(
+            self.session.query, version_table=self.project.history.version_table
+        )
+
+    def _digest(self, snapshot: Snapshot) -> Digests:
+        return rows.digest(self.session.query, snapshot)
+
+    def _drops(self) -> tuple[Dropped, ...]:
+        """Return what was dropped since the last call."""
+        seen = [r for r in self.session.query(_DROPS) if int(r[0]) > self.drops_seen]
+        self.drops_seen = max([self.drops_seen, *(int(r[0]) for r in seen)])
+        return tuple(Dropped(str(r[1]), str(r[2]), bool(r[3]), str(r[4])) for r in seen)
+
+
+def _step_for(command: Command, revision: RevisionInfo) -> Direction | None:
+    if command.kind == "upgrade" and command.target in ("+1", "head", revision.revision):
+        return "upgrade"
+    if command.kind == "downgrade" and command.target in (
+        "-1",
+        *(revision.down_revisions or ("base",)),
+    ):
+        return "downgrade"
+    return None
+
+
+def _common(before: Snapshot, after: Snapshot) -> Snapshot:
+    """Return the tables and columns of `before` that still exist under the same name."""
+    kept: Mapping[tuple[str, str], object] = after.objects
+    return Snapshot({key: value for key, value in before.objects.items() if key in kept})
+
+
+def _only(content: Digests, now: Digests) -> Digests:
+    """Return the digests of those tables and columns that `now` still holds."""
+    return {
+        table: replace(
+            was,
+            rows=now[table].rows,
+            columns={c: d for c, d in was.columns.items() if c in now[table].columns},
+        )
+        for table, was in content.items()
+        if table in now
+    }

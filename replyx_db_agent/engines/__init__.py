@@ -1,0 +1,1 @@
+"""The doors to the outside world, one module each; nobody else opens one."""

@@ -1,0 +1,1 @@
+"""The backend of ReplyX: assistants that answer customers in dialogs."""

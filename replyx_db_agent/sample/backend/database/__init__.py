@@ -1,0 +1,1 @@
+"""The models of the database and the way to it."""

@@ -1,0 +1,1 @@
+"""What the API does with the tables: one module per area."""

@@ -1,0 +1,301 @@
+"""Tool: write the revision that takes the schema to the models, and prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from replyx_db_agent.config import load
+from replyx_db_agent.core.call import Call
+from replyx_db_agent.core.errors import EnvironmentProblem, GuardrailRefusal, InvalidInput
+from replyx_db_agent.core.guardrails import PLAN_FILE, DestructiveStep, may_draft_destructive
+from replyx_db_agent.core.model import Hazard, Risk
+from replyx_db_agent.core.naming import next_revision_id, short_name
+from replyx_db_agent.core.report import (
+    Answer,
+    DraftedRevision,
+    DraftReport,
+    Phrase,
+    Refusal,
+    say,
+)
+from replyx_db_agent.core.rollback_plan import insert_section, skeleton
+from replyx_db_agent.core.schema import Change
+from replyx_db_agent.cycle.answer import render
+from replyx_db_agent.cycle.compare import (
+    Comparison,
+    changes_to_models,
+    hazards_of,
+    models_against_head,
+    snapshot_at_heads,
+)
+from replyx_db_agent.core.docs_mapping import docs_due_for
+from replyx_db_agent.cycle.draft import DraftFile, files_of, parts_of, with_narrowing
+from replyx_db_agent.cycle.judge import judge_rehearsal, worst
+from replyx_db_agent.cycle.load import OpenProject, open_project
+from replyx_db_agent.cycle.rehearse import Climb, climb
+from replyx_db_agent.engines.project import RenderedOperation
+from replyx_db_agent.rules import DESTRUCTIVE
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What this draft is about: the selected changes, and those left for another one."""
+
+    comparison: Comparison
+    changes: tuple[Change, ...]
+    others: tuple[Change, ...]
+    destructive: tuple[DestructiveStep, ...]
+
+
+def draft_revision(
+    call: Call, message: str, only: Sequence[str] = (), destructive: bool = False
+) -> DraftReport:
+    """Write the revision files that take the schema to the models, and prove them on a shadow.
+
+    Locks are short: indexes are built CONCURRENTLY, foreign keys validated apart, each such step
+    in a revision of its own. A destructive change is refused unless asked for; then the rows are
+    kept in a copy and the section of docs/db/rollback_plan.md is opened, to be filled by you.
+    Writes revision files (and that section). Runs the project's code.
+
+    Args:
+        message: What the change is for, in a few words; gives the file its short name.
+        only: Tables, columns (`table.column`) or indexes to draft; default: every difference.
+        destructive: Draft a step that drops or narrows. Lifts no guardrail.
+    """
+    short_name(message)
+    project = open_project(call, load(call.root).settings())
+    wanted = _select(models_against_head(project), tuple(only))
+    language = project.settings.language
+    if not wanted.changes:
+        answer = Answer((say("summary.nothing_to_draft"),), Risk.LOW)
+        return DraftReport((), proved=True, remaining=(), answer=render(answer, language))
+    try:
+        may_draft_destructive(wanted.destructive, asked=destructive)
+    except GuardrailRefusal as refusal:
+        answer = _refused(wanted, refusal)
+        return DraftReport(
+            (),
+            proved=False,
+            remaining=tuple(c.detail for c in wanted.changes),
+            risk=Risk.HIGH,
+            answer=render(answer, language),
+            refusal=Refusal.of(refusal),
+        )
+    return _draft(project, message, wanted)
+
+
+def _select(comparison: Comparison, only: tuple[str, ...]) -> _Wanted:
+    chosen = tuple(c for c in comparison.changes if not only or _is_about(c, only))
+    if only and not chosen and comparison.changes:
+        known = ", ".join(dict.fromkeys(c.object for c in comparison.changes))
+        raise InvalidInput(
+            f"No difference is about {', '.join(only)}.",
+            instead=f"Name some of: {known}.",
+        )
+    others = tuple(c for c in comparison.changes if c not in chosen)
+    steps = [
+        DestructiveStep(h.rule, h.object)
+        for change in chosen
+        for h in hazards_of(change, comparison)
+        if h.rule in DESTRUCTIVE
+    ]
+    return _Wanted(comparison, chosen, others, tuple(dict.fromkeys(steps)))
+
+
+def _is_about(change: Change, only: Sequence[str]) -> bool:
+    names = {change.object, change.table, change.object.removeprefix(f"{change.table}.")}
+    return bool(names & set(only))
+
+
+def _draft(project: OpenProject, message: str, wanted: _Wanted) -> DraftReport:
+    parent = project.head.revision if project.history.heads else None
+    taken = {r.revision for r in project.history.revisions}
+    first = next_revision_id(datetime.now(UTC), taken, parent)
+    operations = _operations(project, wanted)
+    parts = parts_of(operations, wanted.comparison.head, first)
+    if not parts:
+        return DraftReport(
+            (),
+            proved=False,
+            remaining=tuple(_unrendered(c) for c in wanted.changes),
+            answer=render(
+                Answer((say("summary.nothing_rendered"),), Risk.LOW), project.settings.language
+            ),
+        )
+    drafted = files_of(project, message, parts, first, parent)
+    plan = _open_section(project, message, first) if wanted.destructive else None
+    written = _write(project, drafted)
+    try:
+        proof, remaining = _prove(project, written, wanted)
+    except BaseException:
+        _take_back(project, written, plan)
+        raise
+    return _report(project, wanted, written, proof, remaining)
+
+
+def _operations(project: OpenProject, wanted: _Wanted) -> list[RenderedOperation]:
+    """Return autogenerate's operations for the selected changes, in its order."""
+    with project.server.shadow() as database, project.rehearsal(database) as session:
+        project.call.tell("Rendering the operations")
+        snapshot_at_heads(project, session)
+        operations = session.autogenerate()
+        session.finish()
+    names = {(c.object_kind, c.object) for c in wanted.changes}
+    tables = {c.object for c in wanted.changes if c.object_kind == "table"}
+    narrowed = frozenset(
+        (c.table or "", c.object.removeprefix(f"{c.table}."))
+        for c in wanted.changes
+        if "type" in c.after
+        and any(h.rule == "column-type-narrowed" for h in hazards_of(c, wanted.comparison))
+    )
+    chosen = [o for o in operations if o.table in tables or names & _names(o)]
+    return with_narrowing(chosen, narrowed)
+
+
+def _names(operation: RenderedOperation) -> set[tuple[str, str]]:
+    table = operation.table
+    return {
+        ("column", f"{table}.{operation.column}"),
+        ("index", operation.name),
+        ("constraint", f"{table}.{operation.name}"),
+        ("constraint", operation.name),
+    }
+
+
+def _unrendered(change: Change) -> str:
+    return f"{change.detail}: write this step by hand, it was not rendered"
+
+
+def _open_section(project: OpenProject, message: str, revision: str) -> str | None:
+    """Add the empty section to the rollback plan; return the text as it was before."""
+    before = project.workspace.read(PLAN_FILE) or ""
+    section = skeleton(revision, short_name(message), project.settings.language)
+    project.workspace.write(PLAN_FILE, insert_section(before, section))
+    return before
+
+
+def _write(project: OpenProject, drafted: Sequence[DraftFile]) -> tuple[DraftFile, ...]:
+    for number, file in enumerate(drafted):
+        if not project.workspace.create(file.path, file.text):
+            for earlier in drafted[:number]:
+                project.workspace.remove(earlier.path)
+            raise EnvironmentProblem(
+                f'"{file.path}" exists already.', instead="Ask again: the next minute is free."
+            )
+    return tuple(drafted)
+
+
+def _take_back(project: OpenProject, written: Sequence[DraftFile], plan: str | None) -> None:
+    for file in written:
+        project.workspace.remove(file.path)
+    if plan is not None:
+        project.workspace.write(PLAN_FILE, plan)
+
+
+def _prove(
+    project: OpenProject, written: Sequence[DraftFile], wanted: _Wanted
+) -> tuple[Climb, tuple[str, ...]]:
+    """Rehearse the draft and compare its result with the models; return what is left."""
+    again = open_project(project.call, project.settings)
+    done = climb(again, [again.revision(file.revision) for file in written])
+    left = [
+        f"{r.revision.revision} {r.outcome}: {'; '.join(r.differences) or _error(r.error)}"
+        for r in done.rehearsals
+        if r.outcome != "clean"
+    ]
+    after = done.rehearsals[-1].after
+    if after is not None:
+        expected = {(c.object_kind, c.object) for c in wanted.others}
+        left += [
+            _unrendered(c)
+            for c in changes_to_models(after, wanted.comparison.models)
+            if (c.object_kind, c.object) not in expected
+        ]
+    return done, tuple(left)
+
+
+def _error(error: object) -> str:
+    return str(getattr(error, "message", ""))
+
+
+def _report(
+    project: OpenProject,
+    wanted: _Wanted,
+    written: Sequence[DraftFile],
+    proof: Climb,
+    left: tuple[str, ...],
+) -> DraftReport:
+    hazards: tuple[Hazard, ...] = tuple(
+        h
+        for r in proof.rehearsals
+        for h in judge_rehearsal(r, proof.server_version_num).hazards
+    )
+    risk = worst(hazards)
+    ddl = tuple(s.sql for r in proof.rehearsals for s in r.upgrade)
+    other = tuple(f"{c.detail} (another draft)" for c in wanted.others)
+    return DraftReport(
+        revisions=tuple(DraftedRevision(f.path, f.revision, "single") for f in written),
+        proved=not left,
+        remaining=(*left, *other),
+        hazards=hazards,
+        risk=risk,
+        answer=render(
+            _answer(project, wanted, written, left, ddl, risk), project.settings.language
+        ),
+        notes=_notes(project, wanted),
+    )
+
+
+def _notes(project: OpenProject, wanted: _Wanted) -> tuple[str, ...]:
+    tables = {c.table or c.object for c in wanted.changes}
+    if len(tables) < 2:
+        return ()
+    return (
+        f"This draft touches {len(tables)} tables ({', '.join(sorted(tables))}). If they are not "
+        "one feature, draft them apart with `only`.",
+    )
+
+
+def _answer(  # noqa: PLR0913 - the seven parts come from as many places
+    project: OpenProject,
+    wanted: _Wanted,
+    written: Sequence[DraftFile],
+    left: Sequence[str],
+    ddl: tuple[str, ...],
+    risk: Risk,
+) -> Answer:
+    names = ", ".join(c.object for c in wanted.changes)
+    key = "summary.drafted" if not left else "summary.drafted_unproved"
+    parent = project.head.revision if project.history.heads else "base"
+    last = written[-1].revision
+    steps: list[Phrase] = []
+    if wanted.destructive:
+        steps.append(say("next.fill_plan", path=PLAN_FILE, revision=written[0].revision))
+    steps += [say("next.stairway", revision=last), say("next.apply", revision=last)]
+    return Answer(
+        summary=(say(key, names=names, count=len(written), left="; ".join(left)),),
+        risk=risk,
+        ddl=ddl,
+        alembic=tuple(f"{f.path}" for f in written),
+        docs=tuple(say("docs.due", path=path) for path in docs_due_for(wanted.changes)),
+        perf=(say("perf.hot_queries", folder=project.settings.hot_queries),),
+        rollback=(say("rollback.downgrade", parent=parent),),
+        next_steps=tuple(steps),
+    )
+
+
+def _refused(wanted: _Wanted, refusal: GuardrailRefusal) -> Answer:
+    return Answer(
+        summary=(
+            say(
+                "summary.refused",
+                names=", ".join(c.object for c in wanted.changes),
+                guardrail=refusal.guardrail,
+                problem=refusal.problem,
+            ),
+        ),
+        risk=Risk.HIGH,
+        next_steps=(say("next.instead", text=refusal.instead),),
+    )

@@ -1,0 +1,105 @@
+"""Tool: rehearse revisions up, down and up again."""
+
+from __future__ import annotations
+
+from replyx_db_agent.config import load
+from replyx_db_agent.core.call import Call
+from replyx_db_agent.core.errors import InvalidInput
+from replyx_db_agent.core.report import Answer, RevisionOutcome, StairwayReport, say
+from replyx_db_agent.cycle.answer import render
+from replyx_db_agent.cycle.judge import Judgement, judge_rehearsal, worst
+from replyx_db_agent.cycle.load import OpenProject, open_project
+from replyx_db_agent.cycle.prove import keep
+from replyx_db_agent.cycle.rehearse import ROWS, Climb, Rehearsal, climb
+
+
+def run_stairway(
+    call: Call, revision: str | None = None, since: str | None = None, rows: int = ROWS
+) -> StairwayReport:
+    """Take revisions up, down and up again on a shadow PostgreSQL, with rows in their tables.
+
+    Says of each whether its way back restores the schema and the rows, and keeps that as evidence
+    in the project's state folder. A revision's rollback plan is rehearsed command by command.
+    Runs the project's code; changes no file or database of the user.
+
+    Args:
+        revision: Only this revision (id, path or "head"); default: every revision.
+        since: Only the revisions after this id.
+        rows: Rows made in every table before each revision; 0 compares the schema alone.
+    """
+    if not 0 <= rows <= 100_000:
+        raise InvalidInput(f"rows = {rows} is out of range.", instead="Pass 0 to 100000.")
+    project = open_project(call, load(call.root).settings())
+    target = project.revision(revision or "head")
+    if since:
+        line = project.since(project.revision(since).revision, target)
+    else:
+        line = (target,) if revision else project.since(None, target)
+    climbed = climb(project, line, fill=rows)
+    keep(project, climbed)
+    judged = [(r, judge_rehearsal(r, climbed.server_version_num)) for r in climbed.rehearsals]
+    clean = all(r.outcome == "clean" for r in climbed.rehearsals) and not climbed.not_reached
+    return StairwayReport(
+        clean=clean,
+        revisions=tuple(_outcome(r, j) for r, j in judged),
+        layers=climbed.layers,
+        answer=render(_answer(project, climbed, clean), project.settings.language),
+        notes=(
+            *climbed.notes,
+            *(f'Revision "{name}" was not reached.' for name in climbed.not_reached),
+        ),
+    )
+
+
+def _outcome(rehearsal: Rehearsal, judgement: Judgement) -> RevisionOutcome:
+    error = rehearsal.error
+    differences = rehearsal.differences
+    if error and not differences:
+        differences = (error.message,)
+    return RevisionOutcome(
+        revision=rehearsal.revision.revision,
+        path=rehearsal.revision.path,
+        outcome=rehearsal.outcome,
+        differences=differences,
+        rows=rehearsal.rows,
+        hazards=judgement.hazards,
+        seconds=rehearsal.seconds,
+    )
+
+
+def _answer(project: OpenProject, climbed: Climb, clean: bool) -> Answer:
+    done = climbed.rehearsals
+    bad = [r for r in done if r.outcome != "clean"]
+    first = bad[0] if bad else None
+    summary = (
+        say("summary.stairway_clean", count=len(done), rows=done[-1].rows if done else "")
+        if clean
+        else say(
+            "summary.stairway_bad",
+            bad=len(bad),
+            count=len(done),
+            revision=first.revision.revision if first else ", ".join(climbed.not_reached),
+            outcome=first.outcome if first else "not reached",
+        )
+    )
+    hazards = (
+        h for r in done for h in judge_rehearsal(r, climbed.server_version_num).hazards
+    )
+    return Answer(
+        summary=(summary,),
+        risk=worst(hazards),
+        ddl=tuple(s.sql for s in done[-1].upgrade) if len(done) == 1 else (),
+        alembic=tuple(f"{r.revision.path}: {r.outcome}" for r in done),
+        rollback=tuple(
+            say(
+                f"rollback.{r.outcome}",
+                revision=r.revision.revision,
+                parent=next(iter(r.revision.down_revisions), "base"),
+                details="; ".join(r.differences[:3]),
+            )
+            for r in (bad or done[-1:])
+        ),
+        next_steps=(say("next.check", revision=done[-1].revision.revision),)
+        if clean and done
+        else tuple(say("next.mend_downgrade", path=r.revision.path) for r in bad[:5]),
+    )

@@ -1,0 +1,1 @@
+"""What runs inside the interpreter of the user's project: standard library, alembic, sqlalchemy."""
