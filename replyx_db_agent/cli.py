@@ -115,9 +115,7 @@ def _errors(as_json: bool) -> Iterator[None]:
     try:
         yield
     except GuardrailRefusal as error:
-        refusal = {
-            "guardrail": error.guardrail, "problem": error.problem, "instead": error.instead
-        }
+        refusal = {"guardrail": error.guardrail, "problem": error.problem, "instead": error.instead}
         _fail(f"Refused ({error.guardrail}). {error}", {"refusal": refusal}, REFUSED, as_json)
     except DbAgentError as error:
         code = ENVIRONMENT if isinstance(error, EnvironmentProblem) else BAD_INPUT
@@ -155,14 +153,15 @@ def _print(report: Report, as_json: bool) -> None:
 def _exit_code(report: Report, *, exit_code: bool) -> int:
     if report.refusal is not None:
         return REFUSED
-    found = {
+    rules: dict[type, Callable[[Any], bool]] = {
         DiffReport: lambda r: exit_code and bool(r.changes),
         DraftReport: lambda r: not r.proved,
         CheckReport: lambda r: r.verdict != "clean",
         StairwayReport: lambda r: not r.clean,
         DocsReport: lambda r: bool(r.stale),
         ApplyReport: lambda r: not (r.done and r.verified),
-    }.get(type(report))
+    }
+    found = rules.get(type(report))
     return FINDINGS if found and found(report) else CLEAN
 
 

@@ -186,7 +186,7 @@ def _environments(tables: dict[str, Any] | None) -> dict[str, Environment]:
 
 def _environment(name: str, table: dict[str, Any]) -> Environment:
     _only(f"[environments.{name}]", table, {"url_env", "kind", "approval"})
-    kind = table.get("kind")
+    kind: Any = table.get("kind")
     if kind not in get_args(EnvironmentKind):
         raise ValueError(f'[environments.{name}] kind = "{kind}" (local, staging or production)')
     approval = table.get("approval", DEFAULT_APPROVAL[kind])
@@ -194,7 +194,8 @@ def _environment(name: str, table: dict[str, Any]) -> Environment:
         raise ValueError(f'[environments.{name}] approval = "{approval}"')
     if "url_env" not in table:
         raise ValueError(f"[environments.{name}] has no url_env")
-    return Environment(name, _text("url_env", table["url_env"]), kind, approval)
+    found: EnvironmentKind = kind
+    return Environment(name, _text("url_env", table["url_env"]), found, approval)
 
 
 def _only(where: str, table: Mapping[str, Any], known: set[str]) -> None:

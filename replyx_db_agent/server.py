@@ -119,11 +119,16 @@ def _served_apply(tool: Tool, root: Path) -> Callable[..., Awaitable[CallToolRes
 
     # Annotated by hand: the names are local, so the SDK could not look them up from text.
     plan.__annotations__ = {
-        "ctx": Context, "environment": str, "revision": str, "return": AskedPlan
+        "ctx": Context,
+        "environment": str,
+        "revision": str,
+        "return": AskedPlan,
     }
     resolved_plan = Annotated[AskedPlan, Resolve(plan)]
     ask.__annotations__ = {
-        "ctx": Context, "asked": resolved_plan, "return": Approval | Elicit[Approval]
+        "ctx": Context,
+        "asked": resolved_plan,
+        "return": Approval | Elicit[Approval],
     }
     return _with_signature(
         call,
@@ -153,9 +158,7 @@ def _with_signature(
     hints, described = get_type_hints(function), _parameters(function)
     parameters = [
         parameter.replace(
-            annotation=Annotated[
-                hints[name], Field(description=described[name])
-            ],
+            annotation=Annotated[hints[name], Field(description=described[name])],
             kind=inspect.Parameter.KEYWORD_ONLY,
         )
         for name, parameter in inspect.signature(function).parameters.items()
@@ -189,7 +192,7 @@ def _open(hint: Any) -> Any:
     if get_origin(hint) is Literal or hint in (str, bool, int, float):
         return hint
     if isinstance(hint, type) and issubclass(hint, str):
-        return Literal[tuple(hint)]
+        return Literal[tuple(str(one) for one in hint)]  # type: ignore[attr-defined]
     return dict[str, Any] | None
 
 

@@ -156,7 +156,9 @@ class Agent:
     def show_edit(self) -> None:
         diff = git(self.project, "diff", "--unified=0", "backend/database/models.py")
         body = "\n".join(
-            line for line in diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")
+            line
+            for line in diff.splitlines()
+            if line[:1] in "+-" and line[:3] not in ("+++", "---")
         )
         console.print(Syntax(body, "diff", background_color="default"))
         git(self.project, "add", "-A")
@@ -338,7 +340,9 @@ def fill_plan(project: Path, revision: str, check: dict) -> None:
         body = text.format(parent=parent)
         section = f"{before}{found}\n{body}\n{after}"
     path.write_text(start + heading + section, "utf-8")
-    console.print(f"\n  [dim]the four parts of {revision} in docs/db/rollback_plan.md are filled[/]")
+    console.print(
+        f"\n  [dim]the four parts of {revision} in docs/db/rollback_plan.md are filled[/]"
+    )
 
 
 @contextmanager

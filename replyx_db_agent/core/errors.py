@@ -28,5 +28,5 @@ class EnvironmentProblem(DbAgentError):
     """The machine or a server does not let us: PostgreSQL is down, the disk is full ..."""
 
 
-class Cancelled(Exception):  # noqa: N818 - the field's word, as in asyncio.CancelledError
+class Cancelled(Exception):
     """The caller withdrew the call; whatever was running has been ended."""

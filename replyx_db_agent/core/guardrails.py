@@ -1,4 +1,4 @@
-"""The decisions of the guardrails; engines and tools enforce them, docs/guardrails.md names them."""
+"""The decisions of the guardrails; engines and tools enforce them, docs/guardrails.md."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def may_write(path: str, *, versions: Sequence[str], records: str) -> None:
     )
 
 
-def may_apply(  # noqa: PLR0913 - the decision names each fact it rests on
+def may_apply(
     *,
     environment: str,
     is_local: bool,

@@ -343,7 +343,7 @@ Operation = (
 
 
 def object_name(operation: Operation) -> str:
-    """Return the name a person would use for what the operation touches (`users.email`, `users`)."""
+    """Return the name a person would use for what the operation touches (`users.email`)."""
     table = getattr(operation, "table", None)
     column = getattr(operation, "column", None)
     if table and column:

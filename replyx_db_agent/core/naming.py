@@ -44,7 +44,7 @@ def short_name(message: str) -> str:
 
 
 def follows_policy(revision: str, file_name: str) -> bool:
-    """Say whether the file is named `<YYYYMMDDHHMM>_<short_name>.py` and the id is its 12 digits."""
+    """Say whether the file is named `<YYYYMMDDHHMM>_<short_name>.py`, its id those 12 digits."""
     return bool(re.fullmatch(rf"{re.escape(revision[:12])}_[a-z0-9_]+\.py", file_name)) and bool(
         _BY_POLICY.match(revision)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from replyx_db_agent.core.model import Facts, Hazard, Statement
@@ -10,7 +10,7 @@ from replyx_db_agent.core.schema import Change, Snapshot, diff, suggest_renames
 from replyx_db_agent.cycle.load import OpenProject
 from replyx_db_agent.cycle.rehearse import stand_at
 from replyx_db_agent.engines import catalog, sql
-from replyx_db_agent.engines.project import Session
+from replyx_db_agent.engines.project import RevisionInfo, Session
 from replyx_db_agent.engines.shadow import ShadowDatabase
 from replyx_db_agent.rules import judge
 
@@ -53,8 +53,8 @@ def snapshot_at_heads(project: OpenProject, session: Session) -> Snapshot:
     return catalog.snapshot(session.query, version_table=project.history.version_table)
 
 
-def _line(project: OpenProject) -> list:  # type: ignore[type-arg]
-    ordered = {}
+def _line(project: OpenProject) -> list[RevisionInfo]:
+    ordered: dict[str, RevisionInfo] = {}
     for head in project.history.heads:
         for revision in (*project.ancestors(head), project.revision(head)):
             ordered[revision.revision] = revision
@@ -110,7 +110,8 @@ def planned_ddl(change: Change) -> tuple[str, ...]:
 
     Indexes are built and dropped CONCURRENTLY, foreign keys validated apart.
     """
-    return tuple(_DDL.get((change.object_kind, change.change), _no_ddl)(change))
+    form: Callable[[Change], Iterable[str]] = _DDL.get((change.object_kind, change.change), _no_ddl)
+    return tuple(form(change))
 
 
 def hazards_of(change: Change, comparison: Comparison) -> tuple[Hazard, ...]:
@@ -186,7 +187,7 @@ def _add_table(change: Change) -> Sequence[str]:
     return (f"CREATE TABLE {change.object} ({', '.join(columns)})",)
 
 
-_DDL = {
+_DDL: dict[tuple[str, str], Callable[[Change], Iterable[str]]] = {
     ("table", "added"): _add_table,
     ("table", "removed"): lambda c: (f"DROP TABLE {c.object}",),
     ("column", "added"): _add_column,

@@ -93,9 +93,9 @@ def _measured(
     measured: set[str] = set()
     for found in _stored(project, "measurements"):
         files = dict(found.get("file", {}))
-        if files and project.workspace.hashes(list(files)) == files:
-            if found.get("revision") in {r.revision for r in revisions}:
-                measured |= {q["name"] for q in found.get("queries", [])}
+        is_ours = found.get("revision") in {r.revision for r in revisions}
+        if is_ours and files and project.workspace.hashes(list(files)) == files:
+            measured |= {q["name"] for q in found.get("queries", [])}
     for path in query_files(project):
         query = read_query(project, path)
         if set(sql.tables_of(query.sql)) & tables and query.name not in measured:

@@ -61,7 +61,9 @@ def parts_of(operations: Sequence[RenderedOperation], head: Snapshot, revision: 
     apart: list[Part] = []
     for operation in operations:
         form = _FORMS.get(operation.kind, _plain)
-        if operation.table in new or (operation.kind == "DropIndexOp" and operation.table in losing):
+        if operation.table in new or (
+            operation.kind == "DropIndexOp" and operation.table in losing
+        ):
             form = _plain
         step, later = form(operation, head, revision)
         together += [step] if step else []
@@ -185,9 +187,7 @@ def _table_dropped(operation: RenderedOperation, head: Snapshot, revision: str) 
     columns = [o for o in _columns(head, operation.table) if not o[1].get("generated")]
     names = ", ".join(_quoted(name) for name, _ in columns)
     keep = f"CREATE TABLE {copy} AS SELECT {names} FROM {source}"
-    restore = (
-        f"INSERT INTO {source} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {copy}"
-    )
+    restore = f"INSERT INTO {source} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM {copy}"
     counters = [_counter(operation.table, name) for name, a in columns if _counts(a)]
     back = [
         operation.downgrade,
@@ -301,9 +301,7 @@ def files_of(
     drafted: list[DraftFile] = []
     revision = first
     for part in parts:
-        drafted.append(
-            _file(project, message, part, revision, parent, several=len(parts) > 1)
-        )
+        drafted.append(_file(project, message, part, revision, parent, several=len(parts) > 1))
         taken.add(revision)
         parent, revision = revision, next_revision_id(datetime.now(UTC), taken, revision)
     return tuple(drafted)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from replyx_db_agent.core import naming
 from replyx_db_agent.core.guardrails import DestructiveStep
 from replyx_db_agent.core.model import (
-    AlterOther,
-    ChangeRows,
-    Direction,
     DropColumn,
     DropObject,
     DropTable,
@@ -20,13 +17,12 @@ from replyx_db_agent.core.model import (
     Hazard,
     HazardKind,
     HiddenStatement,
-    InsertRows,
     Operation,
     Risk,
     Statement,
     Unknown,
 )
-from replyx_db_agent.core.schema import Snapshot, diff
+from replyx_db_agent.core.schema import diff
 from replyx_db_agent.cycle.rehearse import Dropped, Rehearsal
 from replyx_db_agent.engines import catalog, sql
 from replyx_db_agent.engines.project import EmittedStatement, RevisionInfo, StepError
@@ -63,9 +59,7 @@ def judge_rehearsal(rehearsal: Rehearsal, server_version_num: int) -> Judgement:
         *judge(up, _facts(rehearsal, server_version_num)),
         *_hidden_changes(rehearsal, up),
     ]
-    destructive = tuple(
-        DestructiveStep(h.rule, h.object) for h in hazards if h.rule in DESTRUCTIVE
-    )
+    destructive = tuple(DestructiveStep(h.rule, h.object) for h in hazards if h.rule in DESTRUCTIVE)
     hazards += _way_back(rehearsal, server_version_num)
     hazards += _form(rehearsal.revision)
     hazards = _with_failure(rehearsal, hazards)
@@ -135,7 +129,15 @@ def _facts(rehearsal: Rehearsal, version: int) -> Facts:
     )
 
 
-_EXPLAINS = ("ChangeRows", "AlterColumnType", "Truncate", "DropColumn", "DropTable", "RenameColumn")
+_EXPLAINS = (
+    "ChangeRows",
+    "InsertRows",
+    "AlterColumnType",
+    "Truncate",
+    "DropColumn",
+    "DropTable",
+    "RenameColumn",
+)
 
 
 def _hidden_changes(rehearsal: Rehearsal, up: Sequence[Statement]) -> list[Hazard]:
@@ -178,8 +180,16 @@ def _way_back(rehearsal: Rehearsal, version: int) -> list[Hazard]:
         "irreversible": ("downgrade-missing", HazardKind.IRREVERSIBLE, "has no way back"),
         "fails-down": ("downgrade-not-inverse", HazardKind.IRREVERSIBLE, "does not go down"),
         "leaves-trace": ("downgrade-not-inverse", HazardKind.IRREVERSIBLE, "leaves a trace"),
-        "fails-up-again": ("downgrade-not-inverse", HazardKind.IRREVERSIBLE, "does not go up again"),
-        "loses-rows": ("downgrade-loses-rows", HazardKind.LOSES_DATA, "does not bring the rows back"),
+        "fails-up-again": (
+            "downgrade-not-inverse",
+            HazardKind.IRREVERSIBLE,
+            "does not go up again",
+        ),
+        "loses-rows": (
+            "downgrade-loses-rows",
+            HazardKind.LOSES_DATA,
+            "does not bring the rows back",
+        ),
     }
     if found := outcomes.get(rehearsal.outcome):
         rule, kind, words = found

@@ -15,7 +15,14 @@ from replyx_db_agent.core.call import Call
 from replyx_db_agent.core.errors import InvalidInput
 from replyx_db_agent.core.guardrails import PLAN_FILE
 from replyx_db_agent.core.rollback_plan import PlanSection, find_section
-from replyx_db_agent.engines.project import History, Project, RevisionInfo, Session, Worker, worker_for
+from replyx_db_agent.engines.project import (
+    History,
+    Project,
+    RevisionInfo,
+    Session,
+    Worker,
+    worker_for,
+)
 from replyx_db_agent.engines.shadow import ShadowDatabase, ShadowServer
 from replyx_db_agent.engines.workspace import Workspace
 

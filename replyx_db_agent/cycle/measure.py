@@ -119,9 +119,8 @@ def _line(node: dict[str, Any]) -> str:
     parts = [_node(node), f"rows {node['Plan Rows']} expected"]
     if "Actual Rows" in node:
         parts.append(f"{node['Actual Rows']:g} found in {node['Actual Total Time']:g} ms")
-    for key in ("Index Cond", "Filter", "Sort Key", "Order By"):
-        if value := node.get(key):
-            parts.append(f"{key}: {value}")
+    shown = ("Index Cond", "Filter", "Sort Key", "Order By")
+    parts.extend(f"{key}: {node[key]}" for key in shown if node.get(key))
     if removed := node.get("Rows Removed by Filter"):
         parts.append(f"{removed:g} rows removed by the filter")
     if method := node.get("Sort Method"):

@@ -6,10 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 from replyx_db_agent.core.errors import InvalidInput
 from replyx_db_agent.core.evidence import Evidence, Present, digest, stale
-from replyx_db_agent.core.guardrails import STATE_FOLDER, DestructiveStep, Standing
+from replyx_db_agent.core.guardrails import STATE_FOLDER, Standing
 from replyx_db_agent.core.text import fold
 from replyx_db_agent.cycle.load import OpenProject
 from replyx_db_agent.cycle.rehearse import Climb, Rehearsal
@@ -95,9 +96,9 @@ def recall(project: OpenProject, revision: str) -> Evidence | None:
 _LISTS = ("differences", "upgrade", "downgrade", "dropped")
 
 
-def _read(raw: dict[str, object]) -> Evidence:
-    values = {k: tuple(v) if k in _LISTS and isinstance(v, list) else v for k, v in raw.items()}
-    evidence = Evidence(**values)  # type: ignore[arg-type] - checked by the next line
+def _read(raw: dict[str, Any]) -> Evidence:
+    values: Any = {k: tuple(v) if k in _LISTS else v for k, v in raw.items()}
+    evidence = Evidence(**values)
     if not isinstance(evidence.files, dict) or evidence.path not in evidence.files:
         raise ValueError("not the evidence of a revision")
     return evidence
@@ -124,5 +125,3 @@ def standing(project: OpenProject, revision: str) -> Standing:
         evidence=evidence,
         stale=staleness(project, evidence) if evidence else (),
     )
-
-

@@ -31,9 +31,6 @@ _DROPS = (
 )
 
 
-Digests = Mapping[str, rows.TableDigest]
-
-
 @dataclass(frozen=True)
 class Dropped:
     """One object that PostgreSQL saw go; `original` is false when CASCADE took it along."""
@@ -175,14 +172,14 @@ class _Stair:
         else:
             after = self._snapshot()
             now = self._digest(_common(before, after))
-            changed = rows.compare(_only(content, now), now)
+            changed = rows.compare(content, now, shared=True)
             result = replace(
                 result, outcome="clean", after=after, dropped=self._drops(), rows_changed=changed
             )
             result = self._come_back(result, content)
         return replace(result, seconds=round(time.monotonic() - started, 3))
 
-    def _come_back(self, result: Rehearsal, content: Digests) -> Rehearsal:
+    def _come_back(self, result: Rehearsal, content: rows.Digests) -> Rehearsal:
         revision = result.revision
         done, error = self._way_back(revision)
         result = replace(result, downgrade=done)
@@ -268,7 +265,7 @@ class _Stair:
             self.session.query, version_table=self.project.history.version_table
         )
 
-    def _digest(self, snapshot: Snapshot) -> Digests:
+    def _digest(self, snapshot: Snapshot) -> rows.Digests:
         return rows.digest(self.session.query, snapshot)
 
     def _drops(self) -> tuple[Dropped, ...]:
@@ -293,16 +290,3 @@ def _common(before: Snapshot, after: Snapshot) -> Snapshot:
     """Return the tables and columns of `before` that still exist under the same name."""
     kept: Mapping[tuple[str, str], object] = after.objects
     return Snapshot({key: value for key, value in before.objects.items() if key in kept})
-
-
-def _only(content: Digests, now: Digests) -> Digests:
-    """Return the digests of those tables and columns that `now` still holds."""
-    return {
-        table: replace(
-            was,
-            rows=now[table].rows,
-            columns={c: d for c, d in was.columns.items() if c in now[table].columns},
-        )
-        for table, was in content.items()
-        if table in now
-    }

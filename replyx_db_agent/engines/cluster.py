@@ -8,7 +8,7 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess  # noqa: TID251 - the half of shadow.py that starts PostgreSQL
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator

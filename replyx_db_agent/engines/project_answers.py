@@ -92,16 +92,16 @@ class StepResult:
 
 @dataclass(frozen=True)
 class RenderedOperation:
-    """One operation of Alembic's autogenerate with its code, up and down.
+    """One operation of Alembic's autogenerate with its code, up and down; "" where it has no name.
 
     `narrows` is for whoever compares the catalogues to set: values may not fit the new type.
     """
 
     kind: str
-    table: str | None
-    name: str | None
-    column: str | None
-    schema: str | None
+    table: str
+    name: str
+    column: str
+    schema: str
     upgrade: str
     downgrade: str
     imports: tuple[str, ...]
@@ -161,4 +161,5 @@ def to_step(answer: Mapping[str, Any]) -> StepResult:
 
 def to_operation(answer: Mapping[str, Any]) -> RenderedOperation:
     """Read a RenderedOperation from the worker's answer."""
-    return RenderedOperation(**{**answer, "imports": tuple(answer["imports"])})
+    names = {key: answer[key] or "" for key in ("table", "name", "column", "schema")}
+    return RenderedOperation(**{**answer, **names, "imports": tuple(answer["imports"])})

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 STARS = "***"
+SHORTEST_SECRET = 6
 URL_PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/@]*(?:@(?=[^\s/]*@)[^\s/@]*)*@")
 PASSWORD_CLAUSE = re.compile(r"(?i)(\bpassword\s*=?\s*)('(?:[^']|'')*'|\"[^\"]*\")")
 
@@ -42,7 +43,6 @@ def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
     for value in environment.values():
         if match := re.match(r"postgres[\w+]*://([^:/@]*):([^@]*)@", value):
             found.append(value)
-            for password in {match[2], unquote(match[2])}:
-                if len(password) >= 6 and password != match[1]:
-                    found.append(password)
+            passwords = {match[2], unquote(match[2])} - {match[1]}
+            found.extend(p for p in passwords if len(p) >= SHORTEST_SECRET)
     return tuple(found)

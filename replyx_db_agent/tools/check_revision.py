@@ -56,9 +56,7 @@ def check_revision(call: Call, revision: str = "head", since: str | None = None)
 def _judge(project: OpenProject, climbed: Climb, rehearsal: Rehearsal) -> _Judged:
     judgement = judge_rehearsal(rehearsal, climbed.server_version_num)
     try:
-        may_be_destructive(
-            judgement.destructive, standing(project, rehearsal.revision.revision)
-        )
+        may_be_destructive(judgement.destructive, standing(project, rehearsal.revision.revision))
     except GuardrailRefusal as refusal:
         return _Judged(rehearsal, judgement, refusal)
     return _Judged(rehearsal, judgement, None)

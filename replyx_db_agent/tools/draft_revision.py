@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from replyx_db_agent.config import load
 from replyx_db_agent.core.call import Call
+from replyx_db_agent.core.docs_mapping import docs_due_for
 from replyx_db_agent.core.errors import EnvironmentProblem, GuardrailRefusal, InvalidInput
 from replyx_db_agent.core.guardrails import PLAN_FILE, DestructiveStep, may_draft_destructive
 from replyx_db_agent.core.model import Hazard, Risk
@@ -30,7 +31,6 @@ from replyx_db_agent.cycle.compare import (
     models_against_head,
     snapshot_at_heads,
 )
-from replyx_db_agent.core.docs_mapping import docs_due_for
 from replyx_db_agent.cycle.draft import DraftFile, files_of, parts_of, with_narrowing
 from replyx_db_agent.cycle.judge import judge_rehearsal, worst
 from replyx_db_agent.cycle.load import OpenProject, open_project
@@ -228,9 +228,7 @@ def _report(
     left: tuple[str, ...],
 ) -> DraftReport:
     hazards: tuple[Hazard, ...] = tuple(
-        h
-        for r in proof.rehearsals
-        for h in judge_rehearsal(r, proof.server_version_num).hazards
+        h for r in proof.rehearsals for h in judge_rehearsal(r, proof.server_version_num).hazards
     )
     risk = worst(hazards)
     ddl = tuple(s.sql for r in proof.rehearsals for s in r.upgrade)
@@ -258,7 +256,7 @@ def _notes(project: OpenProject, wanted: _Wanted) -> tuple[str, ...]:
     )
 
 
-def _answer(  # noqa: PLR0913 - the seven parts come from as many places
+def _answer(
     project: OpenProject,
     wanted: _Wanted,
     written: Sequence[DraftFile],

@@ -32,7 +32,7 @@ PARENTS = 40
 _Figures = dict[str, PlanFigures]
 
 
-def explain_query(  # noqa: PLR0913 - each is one plain question to the user
+def explain_query(
     call: Call,
     sql: str = "",
     files: Sequence[str] = (),
@@ -192,9 +192,7 @@ def _analyse(project: OpenProject, database: ShadowDatabase) -> None:
         connection.execute("VACUUM ANALYZE")
 
 
-def _all(
-    project: OpenProject, queries: Sequence[HotQuery], target: Target, when: str
-) -> _Figures:
+def _all(project: OpenProject, queries: Sequence[HotQuery], target: Target, when: str) -> _Figures:
     found: _Figures = {}
     for query in queries:
         project.call.tell(f'Measuring "{query.name}" {when}')
@@ -207,9 +205,7 @@ def _all(
     return found
 
 
-def _result(
-    query: HotQuery, before: PlanFigures | None, after: PlanFigures | None
-) -> QueryResult:
+def _result(query: HotQuery, before: PlanFigures | None, after: PlanFigures | None) -> QueryResult:
     return QueryResult(query.name, before, after, verdict(query, before, after))
 
 

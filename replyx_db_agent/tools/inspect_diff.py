@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from replyx_db_agent.config import load
 from replyx_db_agent.core.call import Call
+from replyx_db_agent.core.docs_mapping import docs_due_for
 from replyx_db_agent.core.model import Hazard, Risk
 from replyx_db_agent.core.report import Answer, DiffItem, DiffReport, say
 from replyx_db_agent.core.schema import Change
@@ -16,7 +17,6 @@ from replyx_db_agent.cycle.compare import (
     models_against_head,
     planned_ddl,
 )
-from replyx_db_agent.core.docs_mapping import docs_due_for
 from replyx_db_agent.cycle.judge import findings, worst
 from replyx_db_agent.cycle.load import OpenProject, open_project
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
@@ -22,6 +23,7 @@ from replyx_db_agent.cycle.judge import Judgement, findings, judge_rehearsal, st
 from replyx_db_agent.cycle.load import OpenProject, open_project
 from replyx_db_agent.cycle.prove import recall, staleness, standing
 from replyx_db_agent.cycle.rehearse import Climb, climb
+from replyx_db_agent.engines.project import RevisionInfo
 
 _VECTOR = re.compile(r"\b(vector|halfvec|sparsevec|hnsw|ivfflat)\b")
 _GRAVE = (HazardKind.LOSES_DATA, HazardKind.BREAKS_RUNNING_CODE)
@@ -58,7 +60,7 @@ def record_task(call: Call, task: str, revisions: Sequence[str] = ("head",)) -> 
     return RecordReport(path, status, path, answer=render(answer, project.settings.language))
 
 
-def _last(project: OpenProject, wanted: set[str]):  # type: ignore[no-untyped-def]
+def _last(project: OpenProject, wanted: set[str]) -> RevisionInfo:
     """Return the revision that stands above all the others."""
     for name in wanted:
         if wanted <= {r.revision for r in project.ancestors(name)} | {name}:
@@ -69,7 +71,7 @@ def _last(project: OpenProject, wanted: set[str]):  # type: ignore[no-untyped-de
 
 
 def _changes(climbed: Climb) -> tuple[Change, ...]:
-    found = []
+    found: list[Change] = []
     for rehearsal in climbed.rehearsals:
         if rehearsal.before is not None and rehearsal.after is not None:
             found += diff(rehearsal.before, rehearsal.after)
@@ -108,7 +110,7 @@ def _status(
     )
 
 
-def _record(  # noqa: PLR0913 - the record gathers what the whole cycle found
+def _record(
     project: OpenProject,
     task: str,
     status: str,
@@ -215,8 +217,6 @@ def _sources(project: OpenProject) -> Iterator[str]:
 
 def _write(project: OpenProject, record: TaskRecord) -> str:
     """Write the record under its second; a second that is taken gives way to the next free one."""
-    from dataclasses import replace
-
     while True:
         path = f"{project.settings.record_folder}/{file_name(record.date)}"
         text = render_record(record, project.settings.language)

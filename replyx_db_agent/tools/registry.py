@@ -1,4 +1,4 @@
-"""Every tool, once: its command, its hints. The server serves this list, the CLI has a command each.
+"""Every tool, once: its command and hints. The server and the command line serve this list.
 
 Importing this module imports no tool: start-up would pay for what may never be called.
 """

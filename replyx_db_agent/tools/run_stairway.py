@@ -82,9 +82,7 @@ def _answer(project: OpenProject, climbed: Climb, clean: bool) -> Answer:
             outcome=first.outcome if first else "not reached",
         )
     )
-    hazards = (
-        h for r in done for h in judge_rehearsal(r, climbed.server_version_num).hazards
-    )
+    hazards = (h for r in done for h in judge_rehearsal(r, climbed.server_version_num).hazards)
     return Answer(
         summary=(summary,),
         risk=worst(hazards),
