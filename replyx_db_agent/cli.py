@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -106,7 +107,8 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[str], None]]:
         with Console(stderr=True).status("Reading the project") as status:
             yield status.update
     else:
-        yield lambda message: click.echo(message, err=True)
+        secrets = secrets_of(os.environ)
+        yield lambda message: click.echo(redact_all(message, secrets), err=True)
 
 
 @contextmanager
@@ -119,10 +121,34 @@ def _errors(as_json: bool) -> Iterator[None]:
         _fail(f"Refused ({error.guardrail}). {error}", {"refusal": refusal}, REFUSED, as_json)
     except DbAgentError as error:
         code = ENVIRONMENT if isinstance(error, EnvironmentProblem) else BAD_INPUT
-        details = {"error": {"problem": error.problem, "instead": error.instead}}
-        _fail(str(error), details, code, as_json)
+        _fail(str(error), _details(error), code, as_json)
     except (KeyboardInterrupt, Cancelled):
         _fail("Interrupted; what was running has been ended.", {}, INTERRUPTED, as_json=False)
+    except BrokenPipeError:
+        _stop_talking()
+    except Exception as error:  # noqa: BLE001 - exit code 1 would mean findings
+        _unexpected(error, as_json)
+
+
+def _details(error: DbAgentError) -> dict[str, Any]:
+    return {"error": {"problem": error.problem, "instead": error.instead}}
+
+
+def _unexpected(error: Exception, as_json: bool) -> NoReturn:
+    from replyx_db_agent.core.unexpected import unexpected
+
+    found = unexpected(error)
+    if not isinstance(found, EnvironmentProblem):
+        import traceback
+
+        click.echo(redact_all(traceback.format_exc(), secrets_of(os.environ)), err=True, nl=False)
+    _fail(str(found), _details(found), ENVIRONMENT, as_json)
+
+
+def _stop_talking() -> NoReturn:
+    """Nobody reads on (`| head -1`): end as a program that got SIGPIPE, without a word."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(128 + signal.SIGPIPE)
 
 
 def _fail(message: str, details: dict[str, Any], code: int, as_json: bool) -> NoReturn:
@@ -172,6 +198,10 @@ def diff() -> None:
 
     Both sides are built as real databases on a shadow PostgreSQL, so what autogenerate cannot
     see is seen.
+
+    \b
+      replyx-db-agent diff
+      replyx-db-agent diff --exit-code --json
     """
 
 
@@ -180,7 +210,9 @@ def diff() -> None:
 @click.option("--only", multiple=True, help="Table, table.column or index to draft (repeatable).")
 @click.option("--destructive", is_flag=True, help="Draft a drop too. Lifts no guardrail.")
 def draft() -> None:
-    """Write the revision(s) that take the schema to the models, and prove them.
+    """Write the revision(s) that take the schema to the models; prove them.
+
+    A change that loses data is refused unless it is asked for with --destructive.
 
     \b
       replyx-db-agent draft -m "add nickname" --only users
@@ -191,7 +223,14 @@ def draft() -> None:
 @click.argument("revision", default="head")
 @click.option("--since", help="Judge every revision after this one, up to REVISION.")
 def check() -> None:
-    """Judge what REVISION (an id, a file, or head) will really do."""
+    """Judge what REVISION (an id, a file, or head) will really do.
+
+    It runs on a shadow PostgreSQL with rows in its tables; nothing of yours changes.
+
+    \b
+      replyx-db-agent check
+      replyx-db-agent check --since 202508220742 --json
+    """
 
 
 @_tool("run_stairway")
@@ -199,7 +238,14 @@ def check() -> None:
 @click.option("--since", help="Only the revisions after this one.")
 @click.option("--rows", default=20, show_default=True, help="Rows a table; 0: schema alone.")
 def stairway() -> None:
-    """Rehearse every revision (or REVISION) up, down and up again, with rows."""
+    """Rehearse revisions up, down and up again, with rows.
+
+    All of them, only REVISION (an id, a file, or head), or those after --since.
+
+    \b
+      replyx-db-agent stairway
+      replyx-db-agent stairway head --rows 100
+    """
 
 
 @_tool("explain_query")
@@ -209,7 +255,9 @@ def stairway() -> None:
 @click.option("--environment", default="", help="On this configured environment, read-only.")
 @click.option("--rows", default=20_000, show_default=True, help="Rows a table on the shadow.")
 def explain() -> None:
-    """Measure hot queries: FILES, --sql, or all of scripts/hot_queries.
+    """Measure hot queries before and after a revision, or as things are.
+
+    What is measured: FILES, --sql, or every file of scripts/hot_queries.
 
     \b
       replyx-db-agent explain --revision head
@@ -220,17 +268,25 @@ def explain() -> None:
 @_tool("write_docs")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 when one is stale.")
 def docs() -> None:
-    """Write docs/db: schema, migrations, indexes, rollback plan."""
+    """Write docs/db: schema, migrations, indexes, rollback plan.
+
+    \b
+      replyx-db-agent docs
+      replyx-db-agent docs --check
+    """
 
 
 @_tool("apply_revision")
 @click.argument("revision", default="head")
 @click.option("--environment", required=True, help="A configured environment, e.g. local.")
 def apply() -> None:
-    """Apply what is pending up to REVISION: only what was rehearsed, as rehearsed.
+    """Apply pending revisions up to REVISION, exactly as rehearsed.
 
     Environments that are not local need their user's approval, which only an MCP client can ask
     for; from here they are refused.
+
+    \b
+      replyx-db-agent apply --environment local
     """
 
 
@@ -238,7 +294,11 @@ def apply() -> None:
 @click.option("-t", "--task", required=True, help="What was asked for, in one sentence.")
 @click.argument("revisions", nargs=-1)
 def record() -> None:
-    """Leave the task record of REVISIONS (default: head), from evidence."""
+    """Leave the task record of REVISIONS (default: head), from evidence.
+
+    \b
+      replyx-db-agent record --task "A nickname for users"
+    """
 
 
 @cli.command()
@@ -255,29 +315,39 @@ def serve(project: Path) -> None:
     For Claude Code:
       claude mcp add replyx-db-agent -- replyx-db-agent serve --project .
     """
-    import signal
+    import atexit
 
-    from replyx_db_agent.server import build
+    from replyx_db_agent.server import build, withdraw_all
 
-    # Ended like this, a server runs its exit handlers: the worker and PostgreSQL end with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    def end(*_: object) -> NoReturn:
+        """End the calls, the worker and PostgreSQL; the SDK's reader of stdin would never end."""
+        withdraw_all()
+        atexit._run_exitfuncs()
+        os._exit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end)
     build(project.absolute()).run()
+    end()
 
 
 @cli.command()
 @click.argument("environment")
-@click.option("--project", type=click.Path(path_type=Path), default=Path())
-def trust(environment: str, project: Path) -> None:
-    """Pin the database of ENVIRONMENT as local, in your own configuration folder.
+@_project
+def trust(environment: str, project: Path, as_json: bool) -> None:
+    """Pin the database of ENVIRONMENT as local, for yourself.
 
-    A person's command: it says "this database is mine alone", so that revisions may be applied
+    It is kept in your own configuration folder, outside of the project. A person's command: it says "this database is mine alone", so that revisions may be applied
     to it without asking. Only environments of kind local can be pinned.
+
+    \b
+      replyx-db-agent trust local
     """
     from replyx_db_agent.config import load
     from replyx_db_agent.core.errors import InvalidInput
     from replyx_db_agent.engines import pins, postgres
 
-    with _errors(as_json=False):
+    with _errors(as_json):
         found = load(project).environment(environment)
         if found.kind != "local":
             raise InvalidInput(
@@ -287,12 +357,49 @@ def trust(environment: str, project: Path) -> None:
         with postgres.connect(found.url(), name=found.url_env) as connection:
             identity = postgres.identity(connection)
         path = pins.trust(identity)
-        click.echo(
-            f'"{environment}" is trusted: database "{identity.database}" of server '
-            f"{identity.system_identifier} (kept in {path})."
-        )
+        said = {
+            "environment": environment,
+            "database": identity.database,
+            "system_identifier": identity.system_identifier,
+            "kept_in": str(path),
+        }
+        if as_json:
+            click.echo(json.dumps(said, indent=2, ensure_ascii=False))
+        else:
+            click.echo(
+                f'"{environment}" is trusted: database "{identity.database}" of server '
+                f"{identity.system_identifier} (kept in {path})."
+            )
 
 
 def main() -> None:
     """Run the command line."""
-    cli(prog_name="replyx-db-agent")
+    _end_in_order()
+    try:
+        sys.exit(cli.main(prog_name="replyx-db-agent", standalone_mode=False))
+    except click.ClickException as error:
+        if "--json" not in sys.argv:
+            error.show()
+            sys.exit(error.exit_code)
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "replyx-db-agent"
+        details = {"problem": error.format_message(), "instead": f'See "{command} --help".'}
+        _fail("", {"error": details}, BAD_INPUT, as_json=True)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("Interrupted.", {}, INTERRUPTED, as_json=False)
+
+
+def _end_in_order() -> None:
+    """Let Ctrl-C and the signals that end a process unwind it once, and not disturb that."""
+
+    def end(number: int, _: object) -> NoReturn:
+        for one in handled:
+            signal.signal(one, signal.SIG_IGN)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handled = [one for one in signals if signal.getsignal(one) is not signal.SIG_IGN]
+    for one in handled:
+        signal.signal(one, end)

@@ -6,15 +6,17 @@ import inspect
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+import sys
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.elicitation import AcceptedElicitation
@@ -25,11 +27,11 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from replyx_db_agent import __version__
 from replyx_db_agent.core.call import Call
-from replyx_db_agent.core.cancel import Cancel
 from replyx_db_agent.core.errors import Cancelled, DbAgentError, GuardrailRefusal
 from replyx_db_agent.core.report import Report
+from replyx_db_agent.core.unexpected import unexpected
 from replyx_db_agent.cycle.present import as_data, as_text
-from replyx_db_agent.engines.redact import redact_all, secrets_of
+from replyx_db_agent.engines.redact import redact, redact_all, secrets_of
 from replyx_db_agent.tools.apply_revision import question_for
 from replyx_db_agent.tools.registry import TOOLS, Tool
 
@@ -114,7 +116,10 @@ def _served_apply(tool: Tool, root: Path) -> Callable[..., Awaitable[CallToolRes
         said_yes = isinstance(approval, AcceptedElicitation) and approval.data.approve
         approved = asked.hash if said_yes else ""
         return await _run(
-            ctx, root, function, {**arguments, "approved_plan": approved, "by_person": True}
+            ctx,
+            root,
+            function,
+            {**arguments, "approved_plan": approved, "by_person": _can_ask(ctx)},
         )
 
     # Annotated by hand: the names are local, so the SDK could not look them up from text.
@@ -222,17 +227,54 @@ async def _run(
 
 async def _in_thread(ctx: Context, root: Path, work: Callable[[Call], _T]) -> _T:
     """Run blocking work with progress; when the call is withdrawn, end what it started."""
-    cancel, said = Cancel(), _Said()
-    call = Call(root, said.tell, cancel)
+    said = _Said()
+    call = Call(root, said.tell)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_report_progress, ctx, said)
         try:
-            with _readable_errors():
-                return await anyio.to_thread.run_sync(work, call, abandon_on_cancel=True)
-        finally:
-            cancel.set()
-            tasks.cancel_scope.cancel()
-    raise AssertionError("unreachable")
+            outcome = await anyio.to_thread.run_sync(_outcome, work, call, abandon_on_cancel=True)
+        except anyio.get_cancelled_exc_class():
+            call.cancel.set()
+            raise
+        tasks.cancel_scope.cancel()
+    # Raised out here: a task group would wrap it, and the SDK hide its text.
+    if isinstance(outcome, ToolError):
+        raise outcome
+    return outcome
+
+
+_running: set[Call] = set()
+
+
+def _outcome(work: Callable[[Call], _T], call: Call) -> _T | ToolError:
+    """Do the work in this thread; return its result, or its error as the model may read it."""
+    _running.add(call)
+    try:
+        return work(call)
+    except Cancelled:
+        return ToolError("The call was withdrawn; whatever it had started was ended.")
+    except GuardrailRefusal as error:
+        return ToolError(_redacted(f"Refused ({error.guardrail}). {error}"))
+    except DbAgentError as error:
+        return ToolError(_redacted(str(error)))
+    except Exception as error:  # noqa: BLE001 - the SDK would show the model nothing, and log it all
+        sys.stderr.write(_redacted(traceback.format_exc()))
+        return ToolError(_redacted(str(unexpected(error))))
+    finally:
+        _running.discard(call)
+
+
+def withdraw_all(patience: float = 2.0) -> None:
+    """End every running call, and give its thread a moment to clean up."""
+    for call in tuple(_running):
+        call.cancel.set()
+    deadline = time.monotonic() + patience
+    while _running and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _redacted(text: str) -> str:
+    return redact(text, secrets_of(os.environ))
 
 
 class _Said:
@@ -257,18 +299,6 @@ async def _report_progress(ctx: Context, said: _Said) -> None:
         if said.count == seen and now - beat < HEARTBEAT:
             continue
         seen, beat, number = said.count, now, number + 1
-        await ctx.report_progress(number, None, f"{said.sentence} ({now - started:.0f} s)")
-
-
-@contextmanager
-def _readable_errors() -> Iterator[None]:
-    """Let the model read our errors; the SDK hides the text of any exception but ToolError."""
-    try:
-        yield
-    except Cancelled as error:
-        raise ToolError("The call was withdrawn; whatever it had started was ended.") from error
-    except GuardrailRefusal as error:
-        text = f"Refused ({error.guardrail}). {error}"
-        raise ToolError(redact_all(text, secrets_of(os.environ))) from error
-    except DbAgentError as error:
-        raise ToolError(redact_all(str(error), secrets_of(os.environ))) from error
+        message = _redacted(f"{said.sentence} ({now - started:.0f} s)")
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await ctx.report_progress(number, None, message)

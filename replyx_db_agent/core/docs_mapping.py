@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from replyx_db_agent.core.schema import Change
@@ -11,32 +12,44 @@ MIGRATIONS = "docs/db/migrations.md"
 INDEXES = "docs/db/indexes.md"
 ROLLBACK = "docs/db/rollback_plan.md"
 
+_VECTOR = re.compile(r"(?:type )?(?:vector|halfvec|sparsevec)\b")
+
 
 def docs_due_for(changes: Iterable[Change]) -> tuple[str, ...]:
     """Return the documents that these changes make due, in a fixed order.
 
-    Every change: schema.md and migrations.md. An index: indexes.md. A foreign key, UNIQUE or
-    NOT NULL that changes, and whatever goes away: rollback_plan.md.
+    Every change: schema.md and migrations.md. An index or a vector column: indexes.md. A foreign
+    key, UNIQUE or NOT NULL that changes, and whatever goes away: rollback_plan.md.
     """
     changes = tuple(changes)
     if not changes:
         return ()
     due = [SCHEMA, MIGRATIONS]
-    if any(c.object_kind == "index" or _holds(c, "index ") for c in changes):
+    if any(_is_about_indexes(c) for c in changes):
         due.append(INDEXES)
     if any(_needs_a_way_back(c) for c in changes):
         due.append(ROLLBACK)
     return tuple(due)
 
 
-def _holds(change: Change, kind: str) -> bool:
-    return any(key.startswith(kind) for key in (*change.before, *change.after))
+def _is_about_indexes(change: Change) -> bool:
+    if change.object_kind == "index":
+        return True
+    told = {**change.before, **change.after}
+    return any(
+        key.startswith("index ")
+        or (key == "type" or key.startswith("column "))
+        and _VECTOR.match(value or "")
+        for key, value in told.items()
+    )
 
 
 def _needs_a_way_back(change: Change) -> bool:
     if change.change == "removed" and change.object_kind in ("table", "column", "enum"):
         return True
-    if change.object_kind == "constraint":
+    if change.object_kind in ("constraint", "index"):
         text = f"{change.before.get('definition')} {change.after.get('definition')}"
         return any(word in text for word in ("FOREIGN KEY", "UNIQUE"))
-    return change.object_kind == "column" and change.change == "changed" and "null" in change.after
+    if change.object_kind != "column" or "null" not in change.after:
+        return False
+    return change.change == "changed" or change.after["null"] != "allowed"

@@ -170,8 +170,8 @@ def may_apply(
     if not by_person:
         raise _refuse(
             "G8",
-            f'Environment "{environment}" is not local, and the command line cannot ask a person '
-            "in a way that proves it was one.",
+            f'Environment "{environment}" is not local, and here no person can be asked: the command '
+            "line and an MCP client without elicitation cannot prove that it was one.",
             "Apply it through an MCP client that asks its user (apply_revision), or with your own "
             "deploy.",
         )

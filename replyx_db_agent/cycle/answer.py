@@ -10,6 +10,7 @@ from typing import Literal
 
 from replyx_db_agent.core.model import Risk
 from replyx_db_agent.core.report import Answer, Phrase
+from replyx_db_agent.core.text import one_line
 
 Language = Literal["ru", "en"]
 
@@ -23,8 +24,9 @@ def phrases(language: Language) -> Mapping[str, str]:
 
 
 def words(phrase: Phrase, language: Language) -> str:
-    """Return the phrase as a sentence."""
-    return phrases(language)[phrase.key].format_map(phrase.values)
+    """Return the phrase as a sentence on one line: a name in it cannot start another part."""
+    values = {name: one_line(str(value)) for name, value in phrase.values.items()}
+    return phrases(language)[phrase.key].format_map(values)
 
 
 def risk_word(risk: Risk, language: Language) -> str:
@@ -59,7 +61,7 @@ def _code(lines: Sequence[str]) -> str:
 
 
 def _numbered(lines: Sequence[str]) -> str:
-    return "\n".join(f"{i}. {line}" for i, line in enumerate(lines, 1))
+    return "\n".join(f"{i}. {one_line(line)}" for i, line in enumerate(lines, 1))
 
 
 def _list(items: Sequence[Phrase], language: Language) -> str:

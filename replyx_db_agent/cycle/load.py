@@ -147,6 +147,20 @@ class OpenProject:
         below = {r.revision for r in self.ancestors(start)} | {start}
         return tuple(r for r in line if r.revision not in below)
 
+    def after(self, since: str, target: RevisionInfo) -> tuple[RevisionInfo, ...]:
+        """Return the revisions above the one named `since`, up to and with `target`.
+
+        Raises:
+            InvalidInput: there is none.
+        """
+        start = self.revision(since).revision
+        if line := self.since(start, target):
+            return line
+        raise InvalidInput(
+            f'No revision up to "{target.revision}" comes after "{start}".',
+            instead="Name an older one as `since`.",
+        )
+
     def section(self, revision: str) -> PlanSection | None:
         """Return the revision's section of docs/db/rollback_plan.md."""
         text = self.workspace.read(PLAN_FILE)

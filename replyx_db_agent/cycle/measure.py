@@ -9,7 +9,7 @@ from typing import Any
 
 from replyx_db_agent.core.errors import InvalidInput
 from replyx_db_agent.core.hot_query import HotQuery
-from replyx_db_agent.core.model import Read
+from replyx_db_agent.core.model import HiddenStatement, Operation, Read, Unknown
 from replyx_db_agent.core.report import PlanFigures
 from replyx_db_agent.engines import postgres, sql
 from replyx_db_agent.engines.explain import plans
@@ -31,22 +31,28 @@ class Target:
 
 
 def only_reads(query: HotQuery) -> None:
-    """Refuse anything but one SELECT whose text calls no function we do not know.
+    """Refuse anything but one SELECT that calls, with its samples, no function we do not know.
 
-    Even a plain EXPLAIN runs functions that are labelled IMMUTABLE or STABLE:
-    https://www.postgresql.org/docs/current/xfunc-volatility.html
+    Even a plain EXPLAIN runs functions that are labelled IMMUTABLE or STABLE, and EXECUTE runs
+    what its arguments call: https://www.postgresql.org/docs/current/xfunc-volatility.html
     """
     if not sql.is_single_select(query.sql):
         raise InvalidInput(
             f'Query "{query.name}" is not one SELECT.',
             instead="Measure one SELECT at a time; a write can only be measured on a copy.",
         )
-    strange = [o for o in sql.operations(query.sql) if not isinstance(o, Read)]
-    if strange:
-        raise InvalidInput(
-            f'Query "{query.name}" does more than read: {strange[0]}.',
-            instead="Take the function call out; its effects cannot be judged.",
-        )
+    for text in (query.sql, *(f"SELECT {sample}" for sample in query.samples if sample)):
+        if strange := [o for o in sql.operations(text) if not isinstance(o, Read)]:
+            raise InvalidInput(
+                f'Query "{query.name}" does more than read: {_in_words(strange[0])}.',
+                instead="Take it out; its effects cannot be judged.",
+            )
+
+
+def _in_words(operation: Operation) -> str:
+    if isinstance(operation, HiddenStatement):
+        return operation.what
+    return operation.reason if isinstance(operation, Unknown) else type(operation).__name__
 
 
 def measure(query: HotQuery, target: Target) -> PlanFigures:

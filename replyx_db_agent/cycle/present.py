@@ -18,6 +18,7 @@ from replyx_db_agent.core.report import (
     Report,
     StairwayReport,
 )
+from replyx_db_agent.core.text import one_line
 
 MOST_LINES = 40
 """Items of one list that the text shows; the data always holds them all."""
@@ -30,7 +31,7 @@ def as_data(report: Report) -> dict[str, Any]:
 
 def as_text(report: Report) -> str:
     """Return the report as Markdown: what was found, the answer, the notes."""
-    lines = list(_LINES[type(report)](report))
+    lines = [line.replace("\n", "\n  ") for line in _LINES[type(report)](report)]
     parts = [_refusal(report), "\n".join(_cut(lines)), report.answer, _notes(report)]
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"
 
@@ -39,11 +40,11 @@ def _refusal(report: Report) -> str:
     if report.refusal is None:
         return ""
     r = report.refusal
-    return f"**Refused ({r.guardrail}).** {r.problem}\n\nInstead: {r.instead}"
+    return f"**Refused ({r.guardrail}).** {one_line(r.problem)}\n\nInstead: {one_line(r.instead)}"
 
 
 def _notes(report: Report) -> str:
-    return "\n".join(_cut([f"> {note}" for note in report.notes]))
+    return "\n".join(_cut([f"> {one_line(note)}" for note in report.notes]))
 
 
 def _cut(lines: list[str]) -> list[str]:
@@ -57,7 +58,8 @@ def _hazard(hazard: Hazard) -> str:
     text = f"- [{hazard.risk}] {hazard.kind} {hazard.rule}{place}: {hazard.message}"
     if hazard.risk is Risk.NOTE:
         return text
-    return f"{text}\n  Instead: {hazard.instead}\n  Evidence: {hazard.evidence}"
+    evidence = f"\nEvidence: {hazard.evidence}" if hazard.evidence else ""
+    return f"{text}\nInstead: {hazard.instead}{evidence}"
 
 
 def _diff(report: DiffReport) -> Iterator[str]:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     import psycopg
 
 __all__ = ["ShadowDatabase", "ShadowServer"]
+
+
+def _silent(message: str) -> None:
+    """Tell nobody."""
 
 
 class ShadowServer:
@@ -62,7 +67,7 @@ class ShadowServer:
         with folder.locked():
             folder.prepare(found.version, shared=account.is_other)
             usable = installation.reachable(found, account, folder.home)
-            run = cluster.Cluster(folder, usable, account, progress or (lambda _: None))
+            run = cluster.Cluster(folder, usable, account, progress or _silent)
             alive = lease.living(folder.owners)
             if not alive:
                 run.stop(immediate=True)  # left over by owners that were killed
@@ -75,6 +80,7 @@ class ShadowServer:
                 if not alive:
                     run.stop(immediate=True)
                 raise
+        server._cluster = replace(run, progress=_silent)  # a later restart is nobody's progress
         atexit.register(server.close)
         return server
 

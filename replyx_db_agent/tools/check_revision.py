@@ -37,7 +37,7 @@ def check_revision(call: Call, revision: str = "head", since: str | None = None)
     """
     project = open_project(call, load(call.root).settings())
     target = project.revision(revision)
-    line = project.since(project.revision(since).revision, target) if since else (target,)
+    line = project.after(since, target) if since else (target,)
     climbed = climb(project, line)
     judged = [_judge(project, climbed, r) for r in climbed.rehearsals]
     hazards = tuple(h for one in judged for h in one.judgement.hazards)

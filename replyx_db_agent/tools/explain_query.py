@@ -29,6 +29,8 @@ from replyx_db_agent.engines.shadow import ShadowDatabase
 PARENTS = 40
 """Rows of a table that is only referred to, as a part of the others': parents are few."""
 
+MOST_ROWS = 1_000_000
+
 _Figures = dict[str, PlanFigures]
 
 
@@ -55,6 +57,10 @@ def explain_query(
         environment: A configured environment, measured as it is now.
         rows: Generated rows a table on the shadow.
     """
+    _one_of(sql=sql.strip(), files=files)
+    _one_of(revision=revision, environment=environment)
+    if not 1 <= rows <= MOST_ROWS:
+        raise InvalidInput(f"rows = {rows} is out of range.", instead=f"Pass 1 to {MOST_ROWS}.")
     config = load(call.root)
     queries = _queries(config, sql, files)
     for query in queries:
@@ -67,6 +73,15 @@ def explain_query(
     if not sql.strip() and not files:
         queries, left_out = _concerned(project, target, queries)
     return _around(project, queries, left_out, target, rows)
+
+
+def _one_of(**given: object) -> None:
+    """Refuse both of two arguments of which one would be ignored."""
+    if all(given.values()):
+        first, second = given
+        raise InvalidInput(
+            f"`{first}` and `{second}` exclude each other.", instead="Pass one of them."
+        )
 
 
 def _queries(config: Config, text: str, files: Sequence[str]) -> list[HotQuery]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from replyx_db_agent.config import load
 from replyx_db_agent.core.call import Call
 from replyx_db_agent.core.docs_mapping import docs_due_for
-from replyx_db_agent.core.model import Hazard, Risk
+from replyx_db_agent.core.model import Hazard, HazardKind, Risk
 from replyx_db_agent.core.report import Answer, DiffItem, DiffReport, say
 from replyx_db_agent.core.schema import Change
 from replyx_db_agent.cycle.answer import render
@@ -44,9 +44,16 @@ def inspect_diff(call: Call) -> DiffReport:
 
 
 def _item(change: Change, hazards: Sequence[Hazard]) -> DiffItem:
-    kinds = tuple(dict.fromkeys(str(h.kind) for h in findings(hazards)))
+    kinds = [h.kind for h in findings(hazards)]
+    if change.change == "removed" and HazardKind.LOSES_DATA in kinds:
+        kinds.append(HazardKind.BREAKS_RUNNING_CODE)  # code that names it fails with its values
     return DiffItem(
-        change.object, change.object_kind, change.change, change.detail, kinds, worst(hazards)
+        change.object,
+        change.object_kind,
+        change.change,
+        change.detail,
+        tuple(dict.fromkeys(map(str, kinds))),
+        worst(hazards),
     )
 
 

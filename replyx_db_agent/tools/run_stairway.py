@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from replyx_db_agent.config import load
 from replyx_db_agent.core.call import Call
 from replyx_db_agent.core.errors import InvalidInput
-from replyx_db_agent.core.report import Answer, RevisionOutcome, StairwayReport, say
+from replyx_db_agent.core.model import Hazard, Risk
+from replyx_db_agent.core.report import Answer, Phrase, RevisionOutcome, StairwayReport, say
 from replyx_db_agent.cycle.answer import render
 from replyx_db_agent.cycle.judge import Judgement, judge_rehearsal, worst
-from replyx_db_agent.cycle.load import OpenProject, open_project
+from replyx_db_agent.cycle.load import open_project
 from replyx_db_agent.cycle.prove import keep
 from replyx_db_agent.cycle.rehearse import ROWS, Climb, Rehearsal, climb
 
@@ -32,18 +35,18 @@ def run_stairway(
     project = open_project(call, load(call.root).settings())
     target = project.revision(revision or "head")
     if since:
-        line = project.since(project.revision(since).revision, target)
+        line = project.after(since, target)
     else:
         line = (target,) if revision else project.since(None, target)
     climbed = climb(project, line, fill=rows)
     keep(project, climbed)
     judged = [(r, judge_rehearsal(r, climbed.server_version_num)) for r in climbed.rehearsals]
-    clean = all(r.outcome == "clean" for r in climbed.rehearsals) and not climbed.not_reached
+    clean = all(r.outcome == "clean" for r in climbed.rehearsals)
     return StairwayReport(
         clean=clean,
         revisions=tuple(_outcome(r, j) for r, j in judged),
         layers=climbed.layers,
-        answer=render(_answer(project, climbed, clean), project.settings.language),
+        answer=render(_answer(climbed, clean, worst(_hazards(judged))), project.settings.language),
         notes=(
             *climbed.notes,
             *(f'Revision "{name}" was not reached.' for name in climbed.not_reached),
@@ -61,31 +64,38 @@ def _outcome(rehearsal: Rehearsal, judgement: Judgement) -> RevisionOutcome:
         path=rehearsal.revision.path,
         outcome=rehearsal.outcome,
         differences=differences,
-        rows=rehearsal.rows,
+        rows=_rows(rehearsal),
         hazards=judgement.hazards,
         seconds=rehearsal.seconds,
     )
 
 
-def _answer(project: OpenProject, climbed: Climb, clean: bool) -> Answer:
+def _rows(rehearsal: Rehearsal) -> str:
+    return rehearsal.rows if rehearsal.rows_compared else "no rows were compared"
+
+
+def _hazards(judged: Sequence[tuple[Rehearsal, Judgement]]) -> Iterator[Hazard]:
+    for _, judgement in judged:
+        yield from judgement.hazards
+
+
+def _answer(climbed: Climb, clean: bool, risk: Risk) -> Answer:
     done = climbed.rehearsals
     bad = [r for r in done if r.outcome != "clean"]
-    first = bad[0] if bad else None
     summary = (
-        say("summary.stairway_clean", count=len(done), rows=done[-1].rows if done else "")
+        say("summary.stairway_clean", count=len(done), rows=_rows(done[-1]))
         if clean
         else say(
             "summary.stairway_bad",
             bad=len(bad),
             count=len(done),
-            revision=first.revision.revision if first else ", ".join(climbed.not_reached),
-            outcome=first.outcome if first else "not reached",
+            revision=bad[0].revision.revision,
+            outcome=bad[0].outcome,
         )
     )
-    hazards = (h for r in done for h in judge_rehearsal(r, climbed.server_version_num).hazards)
     return Answer(
         summary=(summary,),
-        risk=worst(hazards),
+        risk=risk,
         ddl=tuple(s.sql for s in done[-1].upgrade) if len(done) == 1 else (),
         alembic=tuple(f"{r.revision.path}: {r.outcome}" for r in done),
         rollback=tuple(
@@ -97,7 +107,15 @@ def _answer(project: OpenProject, climbed: Climb, clean: bool) -> Answer:
             )
             for r in (bad or done[-1:])
         ),
-        next_steps=(say("next.check", revision=done[-1].revision.revision),)
-        if clean and done
-        else tuple(say("next.mend_downgrade", path=r.revision.path) for r in bad[:5]),
+        next_steps=tuple(map(_next, bad[:5])) or (_check(done[-1]),),
     )
+
+
+def _next(rehearsal: Rehearsal) -> Phrase:
+    if rehearsal.outcome == "fails-up":
+        return _check(rehearsal)
+    return say("next.mend_downgrade", path=rehearsal.revision.path)
+
+
+def _check(rehearsal: Rehearsal) -> Phrase:
+    return say("next.check", revision=rehearsal.revision.revision)

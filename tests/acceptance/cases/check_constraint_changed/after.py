@@ -1,0 +1,12 @@
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("age", sa.Integer),
+    sa.CheckConstraint("age >= 14", name="grown_up"),
+)

@@ -1,0 +1,12 @@
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+sa.Table("teams", metadata, sa.Column("id", sa.BigInteger, primary_key=True))
+
+sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False),
+)

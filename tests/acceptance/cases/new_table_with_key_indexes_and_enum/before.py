@@ -1,0 +1,11 @@
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+metadata = sa.MetaData()
+
+sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False),
+)
