@@ -210,7 +210,7 @@ def diff() -> None:
 @click.option("--only", multiple=True, help="Table, table.column or index to draft (repeatable).")
 @click.option("--destructive", is_flag=True, help="Draft a drop too. Lifts no guardrail.")
 def draft() -> None:
-    """Write the revision(s) that take the schema to the models; prove them.
+    """Write the revisions that lead to the models, and prove them.
 
     A change that loses data is refused unless it is asked for with --destructive.
 
@@ -255,7 +255,7 @@ def stairway() -> None:
 @click.option("--environment", default="", help="On this configured environment, read-only.")
 @click.option("--rows", default=20_000, show_default=True, help="Rows a table on the shadow.")
 def explain() -> None:
-    """Measure hot queries before and after a revision, or as things are.
+    """Measure hot queries before and after a revision.
 
     What is measured: FILES, --sql, or every file of scripts/hot_queries.
 
@@ -294,7 +294,9 @@ def apply() -> None:
 @click.option("-t", "--task", required=True, help="What was asked for, in one sentence.")
 @click.argument("revisions", nargs=-1)
 def record() -> None:
-    """Leave the task record of REVISIONS (default: head), from evidence.
+    """Leave the task record, from evidence.
+
+    It is about REVISIONS (ids or files; default: head).
 
     \b
       replyx-db-agent record --task "A nickname for users"
@@ -337,8 +339,9 @@ def serve(project: Path) -> None:
 def trust(environment: str, project: Path, as_json: bool) -> None:
     """Pin the database of ENVIRONMENT as local, for yourself.
 
-    It is kept in your own configuration folder, outside of the project. A person's command: it says "this database is mine alone", so that revisions may be applied
-    to it without asking. Only environments of kind local can be pinned.
+    A person's command: it says "this database is mine alone", so that revisions may be applied
+    to it without asking. Only environments of kind local can be pinned; the pin is kept in your
+    own configuration folder, outside of the project.
 
     \b
       replyx-db-agent trust local

@@ -9,7 +9,6 @@ from replyx_db_agent.core.hot_query import HotQuery, read_hot_query
 from replyx_db_agent.cycle.compare import snapshot_at_heads
 from replyx_db_agent.cycle.documents import QueryRow, RevisionRow, render_documents
 from replyx_db_agent.cycle.load import OpenProject
-from replyx_db_agent.cycle.prove import recall, staleness
 from replyx_db_agent.engines import sql
 
 _FILES = (SCHEMA, MIGRATIONS, INDEXES, ROLLBACK)
@@ -31,7 +30,6 @@ def render_docs(project: OpenProject) -> dict[str, str]:
         history,
         project.settings.language,
         existing,
-        risks=_outcomes(project),
         queries=[_row(project, path) for path in query_files(project)],
     )
     return dict(texts)
@@ -59,12 +57,3 @@ def _row(project: OpenProject, path: str) -> QueryRow:
     query = read_query(project, path)
     return QueryRow(query.name, path, query.sla_ms, sql.tables_of(query.sql))
 
-
-def _outcomes(project: OpenProject) -> dict[str, str]:
-    """Return how each revision's rehearsal ended, where that is still true."""
-    known = {}
-    for revision in project.history.revisions:
-        evidence = recall(project, revision.revision)
-        if evidence and not staleness(project, evidence):
-            known[revision.revision] = str(evidence.outcome)
-    return known

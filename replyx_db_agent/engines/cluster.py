@@ -316,9 +316,7 @@ def ensure_account() -> Account:
 def _problem(what: str, log: str) -> EnvironmentProblem:
     lines = [line for line in log.strip().splitlines() if line.strip()][-8:]
     said = ("\n  " + "\n  ".join(lines) + "\n") if lines else " "
-    remedy = (
-        "Set REPLYX_DB_AGENT_HOME to another folder, or give a server of your own ([shadow] url)."
-    )
+    remedy = "Set REPLYX_DB_AGENT_HOME to another folder, and read the lines above."
     if "No space left on device" in log:
         remedy = "Free some space, or set REPLYX_DB_AGENT_HOME to a folder on another disk."
     return EnvironmentProblem(f"The shadow server {what}.{said}".rstrip(" "), instead=remedy)

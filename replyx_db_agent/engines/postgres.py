@@ -96,7 +96,7 @@ def parse_url(url: str, *, name: str = "DATABASE_URL") -> dict[str, str]:
     if match is None:
         raise InvalidInput(
             f'The value of "{name}" is not a PostgreSQL URL.',
-            instead="Write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
+            instead="Write it as postgresql://HOST:PORT/DATABASE (with USER:PASSWORD@ before HOST), "
             "with @ : / ? # in the user and the password percent-encoded.",
         )
     parts = {

@@ -53,7 +53,7 @@ cosine_distance inner_product l1_distance l2_distance l2_norm l2_normalize vecto
 binary_quantize subvector hamming_distance jaccard_distance array_to_vector array_to_halfvec
 vector_to_float4 similarity word_similarity strict_word_similarity show_trgm unaccent levenshtein
 soundex metaphone digest hmac crypt gen_salt gen_random_bytes uuid_generate_v1 uuid_generate_v1mc
-uuid_generate_v3 uuid_generate_v4 uuid_generate_v5 uuid_nil hstore akeys avals skeys svals crosstab
+uuid_generate_v3 uuid_generate_v4 uuid_generate_v5 uuid_nil hstore akeys avals skeys svals
 subpath nlevel lquery ltree2text text2ltree
 pg_column_size pg_database_size pg_encoding_to_char pg_get_constraintdef pg_get_expr
 pg_get_function_arguments pg_get_function_identity_arguments pg_get_function_result
@@ -66,7 +66,7 @@ pg_backend_pid pg_char_to_encoding pg_partition_tree pg_partition_root pg_partit
 pg_advisory_xact_lock pg_advisory_lock pg_advisory_unlock pg_try_advisory_lock
 pg_try_advisory_xact_lock pg_advisory_unlock_all pg_advisory_xact_lock_shared pg_sleep
 pg_current_wal_lsn pg_last_wal_replay_lsn pg_wal_lsn_diff pg_index_column_has_property
-nextval currval lastval
+currval lastval
 """
 _CASTS = """
 int2 int4 int8 float4 float8 bool numeric varchar bpchar date time timetz timestamp timestamptz
@@ -92,9 +92,9 @@ def _effect(call: Node) -> Iterator[Operation]:
     name = parts[-1]
     if parts[:-1] not in ([], ["pg_catalog"], ["public"], ["extensions"]):
         yield HiddenStatement(f"function {qualified(parts)}")
-    elif name == "setval":
+    elif name in ("setval", "nextval"):
         sequence = constant(call.args[0]) if call.args else None
-        yield AlterOther("setval", name=sequence)
+        yield AlterOther(name, name=sequence)
     elif name == "set_config":
         yield _set_config(call)
     elif name not in _HARMLESS:

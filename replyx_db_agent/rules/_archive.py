@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+from replyx_db_agent.core.model import AlterOther, CreateTable, DropColumn, DropTable
+from replyx_db_agent.rules._timeline import Moment
+
 
 def is_archive(table: str) -> bool:
     """Recognise an archive: in the schema that drafts keep rows in, or named so by people."""
     return table.startswith("replyx_db_agent.") or "archive" in table.lower()
+
+
+def locks_for_a_copy(run: Sequence[Moment]) -> Iterator[Moment]:
+    """Yield each LOCK TABLE that keeps writers out while rows that go away are archived.
+
+    After it, in its transaction, an archive is made and the table loses a column or is dropped.
+    """
+    for place, moment in enumerate(run):
+        operation = moment.operation
+        if not (isinstance(operation, AlterOther) and operation.what == "LOCK TABLE"):
+            continue
+        later = [m.operation for m in run[place:] if m.transaction == moment.transaction]
+        copied = any(isinstance(o, CreateTable) and is_archive(o.table) for o in later)
+        lost = any(
+            isinstance(o, DropColumn | DropTable) and o.table == operation.table for o in later
+        )
+        if copied and lost:
+            yield moment

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from replyx_db_agent.config import load
 from replyx_db_agent.core.call import Call
 from replyx_db_agent.core.model import Risk
@@ -29,13 +31,7 @@ def write_docs(call: Call, check: bool = False) -> DocsReport:
     unchanged = tuple(path for path in texts if path not in stale)
     word = "docs.stale" if check else "docs.written"
     answer = Answer(
-        summary=(
-            say(
-                "summary.docs_stale" if check and stale else "summary.docs",
-                count=len(stale),
-                total=len(texts),
-            ),
-        ),
+        summary=(say(_summary(stale, check), count=len(stale), total=len(texts)),),
         risk=Risk.LOW,
         docs=(
             *(say(word, path=path) for path in stale),
@@ -49,3 +45,9 @@ def write_docs(call: Call, check: bool = False) -> DocsReport:
         stale=stale if check else (),
         answer=render(answer, project.settings.language),
     )
+
+
+def _summary(stale: Sequence[str], check: bool) -> str:
+    if not stale:
+        return "summary.docs_fresh"
+    return "summary.docs_stale" if check else "summary.docs"
