@@ -261,7 +261,7 @@ def explain() -> None:
 
     \b
       replyx-db-agent explain --revision head
-      replyx-db-agent explain scripts/hot_queries/dialog_page.sql --environment local
+      replyx-db-agent explain --environment local page.sql
     """
 
 

@@ -13,6 +13,7 @@ from replyx_db_agent.core.errors import EnvironmentProblem, InvalidInput
 from replyx_db_agent.core.guardrails import Approval, EnvironmentKind
 from replyx_db_agent.core.plan import hash_of
 from replyx_db_agent.cycle.load import Settings
+from replyx_db_agent.engines.redact import secrets_of
 
 FILE = "replyx-db-agent.toml"
 Language = Literal["ru", "en"]
@@ -107,7 +108,8 @@ class Config:
 
     def secrets(self) -> tuple[str, ...]:
         """Return the values that must appear in no output."""
-        return tuple(v for n in self.secret_names() if (v := os.environ.get(n)))
+        urls = (os.environ.get(name) for name in self.secret_names())
+        return tuple(dict.fromkeys((*filter(None, urls), *secrets_of(os.environ))))
 
     def _all(self) -> tuple[Environment, ...]:
         return tuple(self.environments.values())
@@ -147,7 +149,7 @@ def _table(root: Path) -> tuple[str, dict[str, Any]]:
                 f'"{name}" is not valid TOML: {error}.', instead="Mend that line."
             ) from error
         for key in keys:
-            table = table.get(key, {})
+            table = table.get(key, {}) if isinstance(table, dict) else {}
         if table:
             return name, table
     return FILE, {}
@@ -158,30 +160,45 @@ _KEYS = {"language", "alembic_ini", "record_folder", "hot_queries", "worker", "e
 
 def _config(root: Path, table: dict[str, Any]) -> Config:
     _only("the top level", table, _KEYS)
-    worker = dict(table.get("worker", {}))
-    _only("[worker]", worker, {"python", "env", "time_limit", "memory_limit_mb"})
-    worker["env"] = {str(k): str(v) for k, v in worker.get("env", {}).items()}
     plain: dict[str, Any] = {k: _text(k, table[k]) for k in _KEYS & table.keys() - _NESTED}
     if plain.get("language", "en") not in get_args(Language):
         raise ValueError(f'language = "{plain["language"]}" (known: "ru", "en")')
+    for key in ("record_folder", "hot_queries"):
+        if ".." in Path(plain.get(key, "")).parts or Path(plain.get(key, "")).is_absolute():
+            raise ValueError(f'{key} = "{plain[key]}" leads out of the project')
     folder = plain.get("record_folder", "").strip("/")
     if folder:
         plain["record_folder"] = folder
     return Config(
         root=root,
-        worker=WorkerSettings(**worker),
+        worker=_worker(_table_of("[worker]", table.get("worker", {}))),
         environments=_environments(table.get("environments")),
         **plain,
     )
 
 
+def _worker(table: dict[str, Any]) -> WorkerSettings:
+    _only("[worker]", table, {"python", "env", "time_limit", "memory_limit_mb"})
+    found: dict[str, Any] = dict(table)
+    env = _table_of("env of [worker]", table.get("env", {}))
+    found["env"] = {name: str(value) for name, value in env.items()}
+    if "python" in table:
+        found["python"] = _text("python of [worker]", table["python"])
+    for name in {"time_limit", "memory_limit_mb"} & table.keys():
+        found[name] = _positive(f"{name} of [worker]", table[name])
+    return WorkerSettings(**found)
+
+
 _NESTED = {"worker", "environments"}
 
 
-def _environments(tables: dict[str, Any] | None) -> dict[str, Environment]:
+def _environments(tables: object) -> dict[str, Environment]:
     if tables is None:
         return {"local": Environment("local", "DATABASE_URL", "local", "none")}
-    return {name: _environment(name, dict(table)) for name, table in tables.items()}
+    return {
+        name: _environment(name, _table_of(f"[environments.{name}]", table))
+        for name, table in _table_of("[environments]", tables).items()
+    }
 
 
 def _environment(name: str, table: dict[str, Any]) -> Environment:
@@ -191,16 +208,34 @@ def _environment(name: str, table: dict[str, Any]) -> Environment:
         raise ValueError(f'[environments.{name}] kind = "{kind}" (local, staging or production)')
     approval = table.get("approval", DEFAULT_APPROVAL[kind])
     if approval not in get_args(Approval):
-        raise ValueError(f'[environments.{name}] approval = "{approval}"')
+        known = ", ".join(get_args(Approval))
+        raise ValueError(f'[environments.{name}] approval = "{approval}" ({known})')
     if "url_env" not in table:
         raise ValueError(f"[environments.{name}] has no url_env")
     found: EnvironmentKind = kind
-    return Environment(name, _text("url_env", table["url_env"]), found, approval)
+    url_env = _text("url_env", table["url_env"])
+    if not url_env.isidentifier():  # a URL perhaps: not repeated
+        raise ValueError(
+            f"[environments.{name}] url_env must be the name of an environment variable"
+        )
+    return Environment(name, url_env, found, approval)
 
 
 def _only(where: str, table: Mapping[str, Any], known: set[str]) -> None:
     if unknown := sorted(table.keys() - known):
         raise ValueError(f'{where} has an unknown key "{unknown[0]}" (known: {sorted(known)})')
+
+
+def _table_of(where: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} must be a table, it is {value!r}")
+    return value
+
+
+def _positive(key: str, value: object) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ValueError(f"{key} must be a number above 0, it is {value!r}")
+    return value
 
 
 def _text(key: str, value: object) -> str:

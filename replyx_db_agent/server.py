@@ -22,16 +22,19 @@ from mcp.server import MCPServer
 from mcp.server.elicitation import AcceptedElicitation
 from mcp.server.mcpserver import Context, Elicit, ElicitationResult, Resolve
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.prompts.base import Prompt, PromptArgument
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from replyx_db_agent import __version__
+from replyx_db_agent.config import Language, load
 from replyx_db_agent.core.call import Call
 from replyx_db_agent.core.errors import Cancelled, DbAgentError, GuardrailRefusal
 from replyx_db_agent.core.report import Report
 from replyx_db_agent.core.unexpected import unexpected
 from replyx_db_agent.cycle.present import as_data, as_text
 from replyx_db_agent.engines.redact import redact, redact_all, secrets_of
+from replyx_db_agent.resources import PromptText, prompts
 from replyx_db_agent.tools.apply_revision import question_for
 from replyx_db_agent.tools.registry import TOOLS, Tool
 
@@ -79,7 +82,34 @@ def build(root: Path) -> MCPServer:
             description=_description(tool.function()),
             annotations=hints,
         )
+    for text in prompts(_language(root)):
+        server.add_prompt(_served_prompt(text))
     return server
+
+
+def _language(root: Path) -> Language:
+    """Return the project's language; a project that cannot be read is served in English."""
+    try:
+        return load(root).language
+    except DbAgentError:
+        return "en"
+
+
+def _served_prompt(text: PromptText) -> Prompt:
+    """Return one step of the cycle as an MCP prompt."""
+
+    def fill(**values: str) -> str:
+        return text.render(values)
+
+    arguments = [PromptArgument(name=n, description=None, required=False) for n in text.arguments]
+    return Prompt(
+        name=text.name,
+        title=None,
+        description=text.summary,
+        arguments=arguments,
+        fn=fill,
+        context_kwarg=None,
+    )
 
 
 def _served(tool: Tool, root: Path) -> Callable[..., Awaitable[CallToolResult]]:

@@ -33,14 +33,12 @@ def docs_due_for(changes: Iterable[Change]) -> tuple[str, ...]:
 
 
 def _is_about_indexes(change: Change) -> bool:
-    if change.object_kind == "index":
-        return True
     told = {**change.before, **change.after}
-    return any(
-        key.startswith("index ")
-        or (key == "type" or key.startswith("column "))
-        and _VECTOR.match(value or "")
-        for key, value in told.items()
+    types = [v or "" for k, v in told.items() if k == "type" or k.startswith("column ")]
+    return (
+        change.object_kind == "index"
+        or any(key.startswith("index ") for key in told)
+        or any(_VECTOR.match(text) for text in types)
     )
 
 

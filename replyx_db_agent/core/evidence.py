@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from replyx_db_agent.core.report import Outcome
 
-EVIDENCE_FORMAT = 1
+EVIDENCE_FORMAT = 2
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def digest(content: bytes) -> str:
@@ -24,7 +27,8 @@ class Evidence:
     itself, its parents, env.py, alembic.ini, the modules they import. `section`: SHA-256 of the
     revision's section in docs/db/rollback_plan.md ("" when there was none). `worker`: SHA-256 of
     the worker's settings. `upgrade` and `downgrade`: the emitted statements, white space folded.
-    `dropped`: objects that PostgreSQL saw go. `made_at`: ISO 8601, UTC.
+    `dropped`: objects that PostgreSQL saw go. `without_content`: tables and columns that held
+    nothing, so that nothing about their rows is proved. `made_at`: ISO 8601, UTC.
     """
 
     revision: str
@@ -38,6 +42,7 @@ class Evidence:
     upgrade: tuple[str, ...]
     downgrade: tuple[str, ...]
     dropped: tuple[str, ...]
+    without_content: tuple[str, ...]
     versions: Mapping[str, str]
     made_at: str
     format: int = EVIDENCE_FORMAT
@@ -50,8 +55,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Present:
-    """The same hashes as they are now; a file that is gone has none."""
+    """The same hashes as they are now; a file that is gone has none.
 
+    `required` are the files that no rehearsal can do without: evidence that lacks one is forged.
+    """
+
+    revision: str
+    path: str
+    required: tuple[str, ...]
     files: Mapping[str, str]
     section: str
     worker: str
@@ -59,7 +70,10 @@ class Present:
 
 def stale(evidence: Evidence, now: Present) -> tuple[str, ...]:
     """Return the reasons why this evidence no longer speaks of what is there; empty: it does."""
-    reasons = [
+    reasons = [f'it does not cover "{path}"' for path in now.required if path not in evidence.files]
+    if (evidence.revision, evidence.path) != (now.revision, now.path):
+        reasons.append("it is the evidence of another revision")
+    reasons += [
         f'"{path}" changed' if path in now.files else f'"{path}" is gone'
         for path, was in evidence.files.items()
         if now.files.get(path) != was
@@ -71,3 +85,27 @@ def stale(evidence: Evidence, now: Present) -> tuple[str, ...]:
     if evidence.format != EVIDENCE_FORMAT:
         reasons.append("it was written by another version of replyx-db-agent")
     return tuple(reasons)
+
+
+def is_sound(evidence: Evidence) -> bool:
+    """Say whether what was read back has the types and words that only `keep` would write."""
+    texts = (
+        *evidence.differences,
+        *evidence.upgrade,
+        *evidence.downgrade,
+        *evidence.dropped,
+        *evidence.without_content,
+        evidence.revision,
+        evidence.path,
+        evidence.section,
+        evidence.worker,
+        evidence.made_at,
+    )
+    hashes = evidence.files.values() if isinstance(evidence.files, dict) else [""]
+    return (
+        evidence.outcome in get_args(Outcome)
+        and isinstance(evidence.rows_compared, bool)
+        and all(isinstance(text, str) for text in texts)
+        and all(isinstance(h, str) and _HASH.fullmatch(h) for h in hashes)
+        and evidence.path in evidence.files
+    )

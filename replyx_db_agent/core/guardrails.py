@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -9,10 +10,20 @@ from typing import Literal
 
 from replyx_db_agent.core.errors import GuardrailRefusal
 from replyx_db_agent.core.evidence import Evidence
-from replyx_db_agent.core.rollback_plan import PlanSection, commands, missing_parts, names_missing
+from replyx_db_agent.core.report import Outcome
+from replyx_db_agent.core.rollback_plan import (
+    PARTS,
+    PlanSection,
+    commands,
+    missing_parts,
+    names_missing,
+)
 
 EnvironmentKind = Literal["local", "staging", "production"]
 Approval = Literal["none", "elicitation", "signed"]
+
+LEAST_LETTERS = 4
+"""Different letters or digits that a part of a plan needs to count as filled."""
 
 PLAN_FILE = "docs/db/rollback_plan.md"
 STATE_FOLDER = ".replyx-db-agent"
@@ -31,6 +42,7 @@ class Standing:
     """What is known of one revision when a destructive step is to be allowed or refused.
 
     `evidence` is None when it was never rehearsed; `stale` holds why it no longer counts.
+    `now` is how the rehearsal ended that was made for this very question.
     """
 
     revision: str
@@ -38,6 +50,7 @@ class Standing:
     section: PlanSection | None
     evidence: Evidence | None
     stale: tuple[str, ...]
+    now: Outcome = "clean"
 
 
 def _refuse(guardrail: str, problem: str, instead: str) -> GuardrailRefusal:
@@ -72,14 +85,15 @@ def may_be_destructive(steps: Sequence[DestructiveStep], standing: Standing) -> 
     _plan_is_filled(what, steps, standing.section)
     _plan_goes_back(what, standing)
     _is_rehearsed(what, standing)
+    _had_rows(what, steps, standing)
 
 
 def _plan_is_filled(what: str, steps: Sequence[DestructiveStep], section: PlanSection) -> None:
-    if missing := missing_parts(section):
+    if missing := [*missing_parts(section), *_junk(section)]:
         raise _refuse(
             "G1",
             f"{what} and these parts of its section in {PLAN_FILE} are empty: "
-            f"{', '.join(missing)}.",
+            f"{', '.join(dict.fromkeys(missing))}.",
             "Fill all four parts, then rehearse with run_stairway.",
         )
     if unnamed := names_missing(section, sorted({s.object for s in steps if s.object})):
@@ -88,6 +102,15 @@ def _plan_is_filled(what: str, steps: Sequence[DestructiveStep], section: PlanSe
             f"{what} and the part about the change does not name {_quoted(unnamed)}.",
             f"Name every object that is dropped or altered in that part of {PLAN_FILE}.",
         )
+
+
+def _junk(section: PlanSection) -> list[str]:
+    """Return the parts in which a heading is followed by a letter or two: that is no plan."""
+    return [
+        part
+        for part in PARTS
+        if len(set(re.findall(r"\w", getattr(section, part).casefold()))) < LEAST_LETTERS
+    ]
 
 
 def _plan_goes_back(what: str, standing: Standing) -> None:
@@ -132,6 +155,28 @@ def _is_rehearsed(what: str, standing: Standing) -> None:
         )
 
 
+def _had_rows(what: str, steps: Sequence[DestructiveStep], standing: Standing) -> None:
+    """Refuse when the rehearsal had nothing to lose where this loses something."""
+    assert standing.evidence is not None
+    if standing.now != "clean":
+        raise _refuse(
+            "G2",
+            f"{what} and its rehearsal just now ended as {standing.now}.",
+            "Mend the way back, then rehearse again with run_stairway.",
+        )
+    empty = {name.casefold() for name in standing.evidence.without_content}
+    plain = {s.object: s.object.replace('"', "").casefold() for s in steps}
+    bare = [n for n, text in plain.items() if {text, text.rpartition(".")[0]} & empty]
+    if bare:
+        raise _refuse(
+            "G2",
+            f"{what} and its rehearsal had no rows in {_quoted(bare)}, so "
+            "nothing shows that they come back.",
+            "Look at the notes of run_stairway for why no rows could be made. If no row can fit "
+            "its constraints, a person releases this step by hand.",
+        )
+
+
 WRITABLE = (
     "docs/db/",
     "docs/adr/",
@@ -158,6 +203,7 @@ def may_write(path: str, *, versions: Sequence[str], records: str) -> None:
 def may_apply(
     *,
     environment: str,
+    kind: EnvironmentKind,
     is_local: bool,
     approved: bool,
     needs: Approval,
@@ -167,11 +213,19 @@ def may_apply(
     """G8: anything but a local database needs a human's yes to exactly this plan."""
     if is_local:
         return
+    if kind == "local" and not approved:
+        raise _refuse(
+            "G8",
+            f'Environment "{environment}" is of kind local, but its database is neither on our '
+            "embedded server nor pinned: a tunnel to production also looks like localhost.",
+            f"If it is a person's own, that person runs `replyx-db-agent trust {environment}` "
+            "once; then apply again.",
+        )
     if not by_person:
         raise _refuse(
             "G8",
-            f'Environment "{environment}" is not local, and here no person can be asked: the command '
-            "line and an MCP client without elicitation cannot prove that it was one.",
+            f'Environment "{environment}" is not local, and here no person can be asked: the '
+            "command line and an MCP client without elicitation cannot prove that it was one.",
             "Apply it through an MCP client that asks its user (apply_revision), or with your own "
             "deploy.",
         )

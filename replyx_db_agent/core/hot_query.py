@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 
 from replyx_db_agent.core.errors import InvalidInput
 
@@ -47,10 +49,10 @@ def read_hot_query(text: str, name: str) -> HotQuery:
 def _number(values: dict[str, str], name: str) -> float | None:
     if "sla_ms" not in values:
         return None
-    try:
-        return float(values["sla_ms"])
-    except ValueError:
-        raise InvalidInput(
-            f'Query "{name}" has sla_ms "{values["sla_ms"]}".',
-            instead="Give the SLA in milliseconds, for example `-- sla_ms: 20`.",
-        ) from None
+    with suppress(ValueError):
+        if 0 < (milliseconds := float(values["sla_ms"])) < inf:
+            return milliseconds
+    raise InvalidInput(
+        f'Query "{name}" has sla_ms "{values["sla_ms"]}".',
+        instead="Give the SLA in milliseconds, for example `-- sla_ms: 20`.",
+    )

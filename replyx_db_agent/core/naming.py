@@ -18,12 +18,18 @@ _WORD = re.compile(r"[a-z0-9]+")
 def next_revision_id(now: datetime, taken: Collection[str], head: str | None) -> str:
     """Return the first free minute YYYYMMDDHHMM that is not before `now` nor before the head's."""
     minute = now.astimezone(UTC).replace(second=0, microsecond=0, tzinfo=None)
-    if head and (digits := _BY_POLICY.match(head)):
-        try:
-            minute = max(minute, datetime.strptime(digits[0], "%Y%m%d%H%M") + timedelta(minutes=1))
-        except ValueError:
-            return _first_free(minute, taken)
+    if head and (last := _minute_of(head)):
+        minute = max(minute, last + timedelta(minutes=1))
     return _first_free(minute, taken)
+
+
+def _minute_of(revision: str) -> datetime | None:
+    """Return the minute that the id begins with; None when it is not named by the policy."""
+    digits = _BY_POLICY.match(revision)
+    try:
+        return datetime.strptime(digits[0], "%Y%m%d%H%M") if digits else None
+    except ValueError:
+        return None
 
 
 def _first_free(minute: datetime, taken: Collection[str]) -> str:
@@ -45,6 +51,5 @@ def short_name(message: str) -> str:
 
 def follows_policy(revision: str, file_name: str) -> bool:
     """Say whether the file is named `<YYYYMMDDHHMM>_<short_name>.py`, its id those 12 digits."""
-    return bool(re.fullmatch(rf"{re.escape(revision[:12])}_[a-z0-9_]+\.py", file_name)) and bool(
-        _BY_POLICY.match(revision)
-    )
+    named = re.fullmatch(rf"{re.escape(revision[:12])}_[a-z0-9_]+\.py", file_name)
+    return named is not None and _minute_of(revision) is not None

@@ -12,13 +12,17 @@ from replyx_db_agent.core.model import Direction
 
 @dataclass(frozen=True)
 class PlannedRevision:
-    """One revision of a plan: its file's hash and every statement it will send, in order."""
+    """One revision of a plan: its file's hash and every statement it will send, in order.
+
+    `values` are digests of what must be bound to each of them, None where it may differ.
+    """
 
     revision: str
     path: str
     file_hash: str
     section_hash: str
     statements: tuple[str, ...]
+    values: tuple[str | None, ...]
     hazards: tuple[str, ...]
     way_back: tuple[str, ...]
 

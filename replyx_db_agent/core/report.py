@@ -124,9 +124,13 @@ class StairwayReport:
 
 @dataclass(frozen=True)
 class PlanFigures:
-    """One measured plan: medians of several runs. Times in milliseconds, buffers in 8 kB pages."""
+    """One measured plan: medians of several runs. Times in milliseconds, buffers in 8 kB pages.
+
+    `sample` holds the literals for the parameters, as the query file gives them.
+    """
 
     where: str
+    sample: str
     milliseconds: float | None
     buffers: int | None
     rows: int | None

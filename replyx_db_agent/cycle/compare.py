@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from replyx_db_agent.core.model import Facts, Hazard, Statement
 from replyx_db_agent.core.schema import Change, Snapshot, diff, suggest_renames
 from replyx_db_agent.cycle.load import OpenProject
+from replyx_db_agent.cycle.names import parts
+from replyx_db_agent.cycle.planned import planned_ddl as planned_ddl
 from replyx_db_agent.cycle.rehearse import stand_at
 from replyx_db_agent.engines import catalog, sql
 from replyx_db_agent.engines.project import RevisionInfo, Session
@@ -19,6 +22,11 @@ MODELS_KNOW = frozenset(
 )
 """Kinds that SQLAlchemy metadata declares. Of any other kind (view, function, trigger, policy,
 extension ...) the models say nothing, so its absence from them is no difference."""
+
+NO_MODEL_SAYS = frozenset(
+    {"row security", "replica identity", "clustered", "storage", "compression", "statistics"}
+)
+"""Attributes that metadata cannot declare: what revisions made of them is no difference either."""
 
 _VECTOR_TYPES = ("vector(", "halfvec(", "sparsevec(", "vector", "halfvec", "sparsevec")
 
@@ -89,7 +97,7 @@ def _prepare(project: OpenProject, database: ShadowDatabase, head: Snapshot) -> 
 
 def changes_to_models(head: Snapshot, models: Snapshot) -> tuple[Change, ...]:
     """Return the changes that lead to the models, of the kinds that models can declare."""
-    changes = diff(head, models)
+    changes = diff(_as_models_can_say(head), _as_models_can_say(models))
     vector_is_new = ("extension", "vector") not in head.objects and _uses_vectors(models)
     return tuple(
         c
@@ -100,18 +108,39 @@ def changes_to_models(head: Snapshot, models: Snapshot) -> tuple[Change, ...]:
     )
 
 
+def _as_models_can_say(snapshot: Snapshot) -> Snapshot:
+    told = {}
+    for key, thing in snapshot.objects.items():
+        kept = {k: v for k, v in thing.attributes.items() if k not in NO_MODEL_SAYS}
+        told[key] = thing if len(kept) == len(thing.attributes) else replace(thing, attributes=kept)
+    return Snapshot(told)
+
+
+def keeping_the_name(old: str, changes: Sequence[Change]) -> str:
+    """Return what a model says to be called anew and keep its name in the database."""
+    change = next(c for c in changes if c.object == old)
+    name = parts(old)[-1]
+    return f'__tablename__ = "{name}"' if change.table is None else f'mapped_column("{name}")'
+
+
+def with_what_they_rest_on(
+    chosen: tuple[Change, ...], changes: tuple[Change, ...]
+) -> tuple[Change, ...]:
+    """Add the types, schemas and extensions that the chosen changes need, or no longer need."""
+    told = ((c.object, *c.before.values(), *c.after.values()) for c in chosen)
+    text = " ".join(str(one) for these in told for one in these)
+    needed = [
+        c
+        for c in changes
+        if c.object_kind in ("schema", "extension", "enum", "domain", "sequence")
+        and re.search(rf"(?<![\w\"]){re.escape(c.object)}(?![\w\"])", text)
+    ]
+    return tuple(c for c in changes if c in chosen or c in needed)
+
+
 def _uses_vectors(snapshot: Snapshot) -> bool:
     types = (o.attributes.get("type") or "" for o in snapshot.objects.values())
     return any(t.startswith(_VECTOR_TYPES) for t in types)
-
-
-def planned_ddl(change: Change) -> tuple[str, ...]:
-    """Return the DDL that makes this change in the form a draft gives it, for the rules to judge.
-
-    Indexes are built and dropped CONCURRENTLY, foreign keys validated apart.
-    """
-    form: Callable[[Change], Iterable[str]] = _DDL.get((change.object_kind, change.change), _no_ddl)
-    return tuple(form(change))
 
 
 def hazards_of(change: Change, comparison: Comparison) -> tuple[Hazard, ...]:
@@ -127,77 +156,3 @@ def hazards_of(change: Change, comparison: Comparison) -> tuple[Hazard, ...]:
     ]
     facts = Facts(column_types=catalog.types(comparison.head))
     return judge(statements, facts)
-
-
-def _no_ddl(change: Change) -> Iterable[str]:
-    return ()
-
-
-def _local(change: Change) -> str:
-    return change.object.removeprefix(f"{change.table}.")
-
-
-def _add_column(change: Change) -> Iterable[str]:
-    a = change.after
-    parts = [f"ALTER TABLE {change.table} ADD COLUMN {_local(change)} {a['type']}"]
-    if a.get("default"):
-        parts.append(f"DEFAULT {a['default']}")
-    if a.get("null") == "forbidden":
-        parts.append("NOT NULL")
-    yield " ".join(parts)
-
-
-def _change_column(change: Change) -> Iterable[str]:
-    start = f"ALTER TABLE {change.table} ALTER COLUMN {_local(change)}"
-    if "type" in change.after:
-        yield f"{start} TYPE {change.after['type']}"
-    if "null" in change.after:
-        yield f"{start} {'SET' if change.after['null'] == 'forbidden' else 'DROP'} NOT NULL"
-    if "default" in change.after:
-        default = change.after["default"]
-        yield f"{start} SET DEFAULT {default}" if default else f"{start} DROP DEFAULT"
-
-
-def _add_constraint(change: Change) -> Iterable[str]:
-    definition = change.after.get("definition") or ""
-    add = f"ALTER TABLE {change.table} ADD CONSTRAINT {_local(change)} {definition}"
-    if not definition.startswith(("FOREIGN KEY", "CHECK")):
-        yield add
-        return
-    yield add if definition.endswith("NOT VALID") else f"{add} NOT VALID"
-    yield f"ALTER TABLE {change.table} VALIDATE CONSTRAINT {_local(change)}"
-
-
-def _replace_index(change: Change) -> Iterable[str]:
-    yield f"DROP INDEX CONCURRENTLY {change.object}"
-    yield from _add_index(change)
-
-
-def _add_index(change: Change) -> Iterable[str]:
-    if definition := change.after.get("definition"):
-        yield definition.replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
-
-
-def _add_table(change: Change) -> Sequence[str]:
-    columns = [
-        f"{key.removeprefix('column ')} {str(value).removeprefix('type ').split(',')[0]}"
-        for key, value in change.after.items()
-        if key.startswith("column ")
-    ]
-    return (f"CREATE TABLE {change.object} ({', '.join(columns)})",)
-
-
-_DDL: dict[tuple[str, str], Callable[[Change], Iterable[str]]] = {
-    ("table", "added"): _add_table,
-    ("table", "removed"): lambda c: (f"DROP TABLE {c.object}",),
-    ("column", "added"): _add_column,
-    ("column", "removed"): lambda c: (f"ALTER TABLE {c.table} DROP COLUMN {_local(c)}",),
-    ("column", "changed"): _change_column,
-    ("constraint", "added"): _add_constraint,
-    ("constraint", "removed"): lambda c: (f"ALTER TABLE {c.table} DROP CONSTRAINT {_local(c)}",),
-    ("index", "added"): _add_index,
-    ("index", "changed"): _replace_index,
-    ("index", "removed"): lambda c: (f"DROP INDEX CONCURRENTLY {c.object}",),
-    ("schema", "removed"): lambda c: (f"DROP SCHEMA {c.object}",),
-    ("enum", "removed"): lambda c: (f"DROP TYPE {c.object}",),
-}

@@ -56,4 +56,3 @@ def read_query(project: OpenProject, path: str) -> HotQuery:
 def _row(project: OpenProject, path: str) -> QueryRow:
     query = read_query(project, path)
     return QueryRow(query.name, path, query.sla_ms, sql.tables_of(query.sql))
-

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from replyx_db_agent.core import naming
+from replyx_db_agent.core.errors import InvalidInput
 from replyx_db_agent.core.guardrails import STATE_FOLDER, EnvironmentKind
 from replyx_db_agent.core.model import Hazard, HazardKind
 from replyx_db_agent.core.report import Phrase, say
@@ -38,7 +39,7 @@ def missing(
         *_names(revisions),
         *_rehearsed(project, revisions),
         *_released(project, revisions, environments),
-        *(say("missing.docs", path=path) for path in due(project, render_docs(project))),
+        *_documented(project),
         *_measured(project, revisions, tables),
         *_window(hazards),
         *_ci(project),
@@ -84,6 +85,16 @@ def _stored(project: OpenProject, folder: str) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(found, dict):
             yield found
+
+
+def _documented(project: OpenProject) -> Iterator[Phrase]:
+    try:
+        texts = render_docs(project)
+    except InvalidInput as error:  # a revision does not go up: there is no schema at head
+        yield say("missing.schema", problem=error.problem.rstrip("."))
+        return
+    for path in due(project, texts):
+        yield say("missing.docs", path=path)
 
 
 def _measured(

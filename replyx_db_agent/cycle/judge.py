@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -10,26 +9,31 @@ from pathlib import PurePosixPath
 from replyx_db_agent.core import naming
 from replyx_db_agent.core.guardrails import DestructiveStep
 from replyx_db_agent.core.model import (
-    DropColumn,
-    DropObject,
-    DropTable,
     Facts,
     Hazard,
     HazardKind,
-    HiddenStatement,
-    Operation,
+    Read,
     Risk,
     Statement,
-    Unknown,
 )
 from replyx_db_agent.core.schema import diff
-from replyx_db_agent.cycle.rehearse import Dropped, Rehearsal
+from replyx_db_agent.cycle import seen
+from replyx_db_agent.cycle.rehearse import Rehearsal
+from replyx_db_agent.cycle.seen import ARCHIVE_SCHEMA
 from replyx_db_agent.engines import catalog, sql
 from replyx_db_agent.engines.project import EmittedStatement, RevisionInfo, StepError
 from replyx_db_agent.rules import DESTRUCTIVE, facts_for_downgrade, judge
 
-ARCHIVE_SCHEMA = "replyx_db_agent"
-"""Where destructive revisions keep the rows they take away; no part of the project's schema."""
+__all__ = [
+    "ARCHIVE_SCHEMA",
+    "Judgement",
+    "findings",
+    "is_destructive",
+    "judge_rehearsal",
+    "schema_changes",
+    "statements",
+    "worst",
+]
 
 _ORDER = (Risk.NOTE, Risk.LOW, Risk.MEDIUM, Risk.HIGH)
 
@@ -54,63 +58,54 @@ def findings(hazards: Iterable[Hazard]) -> tuple[Hazard, ...]:
 
 def judge_rehearsal(rehearsal: Rehearsal, server_version_num: int) -> Judgement:
     """Return the hazards of a rehearsed revision, worst first."""
-    up = statements(rehearsal.upgrade, rehearsal.dropped)
+    up = _upgrade(rehearsal)
     hazards = [
         *judge(up, _facts(rehearsal, server_version_num)),
-        *_hidden_changes(rehearsal, up),
+        *seen.row_hazards(rehearsal, up),
+        *seen.detached(rehearsal),
     ]
-    destructive = tuple(DestructiveStep(h.rule, h.object) for h in hazards if h.rule in DESTRUCTIVE)
-    hazards += _way_back(rehearsal, server_version_num)
+    hazards += _seen(rehearsal, hazards, server_version_num)
+    destructive = tuple(DestructiveStep(h.rule, h.object) for h in hazards if is_destructive(h))
+    hazards += _way_back(rehearsal, up, server_version_num)
     hazards += _form(rehearsal.revision)
     hazards = _with_failure(rehearsal, hazards)
     ordered = sorted(dict.fromkeys(hazards), key=lambda h: -_ORDER.index(h.risk))
     return Judgement(tuple(ordered), tuple(dict.fromkeys(destructive)))
 
 
-def statements(
-    emitted: Sequence[EmittedStatement], dropped: Sequence[Dropped] = ()
-) -> tuple[Statement, ...]:
-    """Return the emitted statements with what they do, also what only the trace saw."""
-    found = []
-    for one in emitted:
-        operations = sql.operations(one.sql)
-        operations += _unseen(one.sql, operations, dropped)
-        found.append(
-            Statement(one.sql, operations, one.file, one.line, one.autocommit, one.parameters)
-        )
-    return tuple(found)
+def is_destructive(hazard: Hazard) -> bool:
+    """Say whether the hazard is a destructive step in the sense of G1."""
+    return hazard.rule in DESTRUCTIVE or hazard.rule in seen.BESIDE_THE_RULES
 
 
-def _unseen(
-    text: str, operations: Sequence[Operation], dropped: Sequence[Dropped]
-) -> tuple[Operation, ...]:
-    """Return the drops that the trace saw inside a statement whose text does not tell."""
-    if not any(isinstance(o, HiddenStatement | Unknown) for o in operations):
-        return ()
-    folded = _fold(text)
+def statements(emitted: Sequence[EmittedStatement]) -> tuple[Statement, ...]:
+    """Return the emitted statements with what their texts do."""
     return tuple(
-        _operation(drop)
-        for drop in dropped
-        if drop.original and _fold(drop.query) == folded and not _is_ours(drop.identity)
+        Statement(s.sql, sql.operations(s.sql), s.file, s.line, s.autocommit, s.parameters)
+        for s in emitted
     )
 
 
-def _is_ours(identity: str) -> bool:
-    return identity.startswith((f"{ARCHIVE_SCHEMA}.", "pg_temp"))
+def _upgrade(rehearsal: Rehearsal) -> tuple[Statement, ...]:
+    """Return the upgrade's statements, also with what only looks harmless."""
+    return tuple(
+        replace(s, operations=s.operations + seen.hidden_calls(rehearsal, s.sql, s.operations))
+        for s in statements(rehearsal.upgrade)
+    )
 
 
-def _operation(drop: Dropped) -> Operation:
-    name = drop.identity.removeprefix("public.")
-    if drop.kind == "table":
-        return DropTable(name)
-    if drop.kind == "table column":
-        table, _, column = name.rpartition(".")
-        return DropColumn(table, column)
-    return DropObject(drop.kind, name)
-
-
-def _fold(text: str) -> str:
-    return re.sub(r"\s+", " ", text.replace("%%", "%")).strip(" ;")
+def _seen(rehearsal: Rehearsal, told: Sequence[Hazard], version: int) -> list[Hazard]:
+    """Return the destructive hazards that PostgreSQL showed and no text told of."""
+    known = {seen.plain(h.object) for h in told if is_destructive(h)}
+    found = [
+        Statement("", (operation,), rehearsal.revision.path, transaction=number)
+        for number, operation in enumerate(seen.operations(rehearsal))
+    ]
+    return [
+        replace(h, evidence="what PostgreSQL did on the shadow; no statement says it so plainly")
+        for h in judge(found, Facts(server_version_num=version))
+        if is_destructive(h) and seen.plain(h.object) not in known
+    ]
 
 
 def _facts(rehearsal: Rehearsal, version: int) -> Facts:
@@ -129,49 +124,9 @@ def _facts(rehearsal: Rehearsal, version: int) -> Facts:
     )
 
 
-_EXPLAINS = (
-    "ChangeRows",
-    "InsertRows",
-    "AlterColumnType",
-    "Truncate",
-    "DropColumn",
-    "DropTable",
-    "RenameColumn",
-)
-
-
-def _hidden_changes(rehearsal: Rehearsal, up: Sequence[Statement]) -> list[Hazard]:
-    """Return a hazard for every table whose rows changed though no statement says so."""
-    told = {
-        getattr(o, "table", None) for s in up for o in s.operations if type(o).__name__ in _EXPLAINS
-    }
-    return [
-        Hazard(
-            rule="whole-table-update-or-delete",
-            kind=HazardKind.SILENT_DATA_CHANGE,
-            risk=Risk.HIGH,
-            object=table,
-            message=f'The upgrade changed rows of "{table}" though no statement of it says so: '
-            f"{sentence}.",
-            instead="Write the change as plain statements in a data revision of its own, "
-            "in batches, with a log.",
-            file=rehearsal.revision.path,
-            evidence="rows compared before and after the upgrade",
-        )
-        for sentence in rehearsal.rows_changed
-        if (table := _table_of(sentence)) not in told
-    ]
-
-
-def _table_of(sentence: str) -> str:
-    quoted = sentence.split('"')
-    name = quoted[1] if len(quoted) > 1 else sentence
-    return name.rpartition(".")[0] if sentence.startswith("column") else name
-
-
-def _way_back(rehearsal: Rehearsal, version: int) -> list[Hazard]:
+def _way_back(rehearsal: Rehearsal, up: Sequence[Statement], version: int) -> list[Hazard]:
     """Return the hazards of the downgrade: its statements, and what it did not bring back."""
-    up, down = statements(rehearsal.upgrade), statements(rehearsal.downgrade)
+    down = statements(rehearsal.downgrade)
     facts = facts_for_downgrade(up, _facts(rehearsal, version))
     hazards = list(judge(down, facts))
     path, revision = rehearsal.revision.path, rehearsal.revision.revision
@@ -281,3 +236,10 @@ def schema_changes(rehearsal: Rehearsal) -> tuple[str, ...]:
     if rehearsal.before is None or rehearsal.after is None:
         return ()
     return tuple(c.detail for c in diff(rehearsal.before, rehearsal.after))
+
+
+def shown_ddl(emitted: Iterable[str]) -> tuple[str, ...]:
+    """Return the statements as the answer's DDL plan shows them: without those that only read."""
+    return tuple(
+        text for text in emitted if not all(isinstance(o, Read) for o in sql.operations(text))
+    )

@@ -77,7 +77,10 @@ class OpenProject:
     def workspace(self) -> Workspace:
         """The project's folder as the tools may write it."""
         return Workspace(
-            self.settings.root, tuple(self.history.versions), self.settings.record_folder
+            self.settings.root,
+            tuple(self.history.versions),
+            self.settings.record_folder,
+            self.settings.secrets,
         )
 
     @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 from replyx_db_agent.core.errors import InvalidInput
 from replyx_db_agent.core.hot_query import HotQuery
-from replyx_db_agent.core.model import HiddenStatement, Operation, Read, Unknown
+from replyx_db_agent.core.model import AlterOther, HiddenStatement, Operation, Read, Unknown
 from replyx_db_agent.core.report import PlanFigures
 from replyx_db_agent.engines import postgres, sql
 from replyx_db_agent.engines.explain import plans
@@ -50,17 +50,18 @@ def only_reads(query: HotQuery) -> None:
 
 
 def _in_words(operation: Operation) -> str:
-    if isinstance(operation, HiddenStatement):
+    if isinstance(operation, AlterOther | HiddenStatement):
         return operation.what
     return operation.reason if isinstance(operation, Unknown) else type(operation).__name__
 
 
-def measure(query: HotQuery, target: Target) -> PlanFigures:
-    """Return the figures of the slowest sample, read-only and under a time limit."""
+def measure(query: HotQuery, target: Target, sample: str | None = None) -> PlanFigures:
+    """Return the figures of this sample (None: of the slowest), read-only, under a time limit."""
+    samples = query.samples if sample is None else (sample,)
     with postgres.connect(
         target.url, read_only=True, statement_timeout=TIME_LIMIT, name=target.name
     ) as connection:
-        figures = [_sample(connection, query, sample, target) for sample in query.samples]
+        figures = [_sample(connection, query, sample, target) for sample in samples]
     return max(figures, key=lambda f: (f.milliseconds or 0.0, f.buffers or 0))
 
 
@@ -73,7 +74,7 @@ def _sample(connection: Any, query: HotQuery, sample: str, target: Target) -> Pl
             f'Query "{query.name}" cannot be explained on {target.name}: {error.problem}',
             instead="Correct the query or its `-- params:` line.",
         ) from error
-    return _figures(runs, target)
+    return _figures(runs, sample, target)
 
 
 def _texts(query: HotQuery, sample: str, target: Target) -> tuple[str, str]:
@@ -91,13 +92,14 @@ def _texts(query: HotQuery, sample: str, target: Target) -> tuple[str, str]:
     return prepare, explain
 
 
-def _figures(runs: list[dict[str, Any]], target: Target) -> PlanFigures:
+def _figures(runs: list[dict[str, Any]], sample: str, target: Target) -> PlanFigures:
     counted = runs[1:] or runs
     times = [run["Execution Time"] for run in counted if "Execution Time" in run]
     root = counted[-1]["Plan"]
     buffers = root.get("Shared Hit Blocks", 0) + root.get("Shared Read Blocks", 0)
     return PlanFigures(
         where=target.name,
+        sample=sample,
         milliseconds=round(statistics.median(times), 3) if times else None,
         buffers=buffers if target.analyze else None,
         rows=int(root.get("Actual Rows", root["Plan Rows"])),

@@ -27,6 +27,12 @@ def parts(name: str) -> Parts:
     )
 
 
+def schema_of(table: str | None) -> str:
+    """Return the schema a table's name begins with, with its dot; nothing for `public`."""
+    written = [found[0] for found in _PART.finditer(table or "")]
+    return ".".join([*written[:-1], ""])
+
+
 def key_of_change(change: Change) -> Key:
     """Return what the change is about."""
     return change.object_kind, parts(change.object)

@@ -10,10 +10,12 @@ from replyx_db_agent.cycle.names import Key, Parts
 from replyx_db_agent.engines.project import RenderedOperation
 
 ENUM_VALUES, DROP_CONSTRAINT, DROP_INDEX = 0, 1, 2
-SCHEMA, TYPE, TABLE, COLUMN, ALTER, CONSTRAINT, COMMENT = 10, 11, 20, 30, 40, 50, 60
-DROP_COLUMN, DROP_TABLE, DROP_TYPE, DROP_SCHEMA = 70, 80, 90, 91
+SCHEMA, TYPE, TABLE, COLUMN, ALTER = 10, 11, 20, 30, 40
+DROP_COLUMN, DROP_TABLE, CONSTRAINT, COMMENT, DROP_TYPE, DROP_SCHEMA = 50, 51, 60, 70, 80, 81
 INDEX, UNIQUE, VALIDATE = 100, 101, 110
-"""The order of a draft: what stands in the way goes, then one transaction, then the long steps."""
+"""The order of a draft: what stands in the way goes, then one transaction, then the long steps.
+
+Rows are restored, on the way back, after new constraints have gone that they may not satisfy."""
 
 
 @dataclass(frozen=True)
@@ -66,4 +68,3 @@ class World:
 def of_table(snapshot: Snapshot, kind: str, table: str) -> list[SchemaObject]:
     """Return what belongs to a table (its name as the catalogue gives it)."""
     return [o for (k, _), o in snapshot.objects.items() if k == kind and o.table == table]
-

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from replyx_db_agent.core.errors import InvalidInput
-from replyx_db_agent.core.evidence import Evidence, Present, digest, stale
-from replyx_db_agent.core.guardrails import STATE_FOLDER, Standing
+from replyx_db_agent.core.evidence import Evidence, Present, digest, is_sound, stale
+from replyx_db_agent.core.guardrails import (
+    STATE_FOLDER,
+    DestructiveStep,
+    Standing,
+    may_be_destructive,
+)
 from replyx_db_agent.core.text import fold
+from replyx_db_agent.cycle import seen
 from replyx_db_agent.cycle.load import OpenProject
 from replyx_db_agent.cycle.rehearse import Climb, Rehearsal
-from replyx_db_agent.engines.project import EmittedStatement
+from replyx_db_agent.engines.project import EmittedStatement, RevisionInfo
 
 
 def keep(project: OpenProject, climb: Climb) -> None:
@@ -45,6 +51,7 @@ def _evidence(project: OpenProject, climb: Climb, rehearsal: Rehearsal) -> Evide
         upgrade=normalised(rehearsal.upgrade),
         downgrade=normalised(rehearsal.downgrade),
         dropped=tuple(d.identity for d in rehearsal.dropped),
+        without_content=seen.without_content(rehearsal),
         versions={
             **climb.loaded.versions,
             "postgresql": str(climb.server_version_num),
@@ -88,30 +95,43 @@ def recall(project: OpenProject, revision: str) -> Evidence | None:
     if text is None:
         return None
     try:
-        return _read(json.loads(text))
-    except (ValueError, TypeError, KeyError):
+        evidence = _read(json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
+    return evidence if evidence.revision == revision else None
 
 
-_LISTS = ("differences", "upgrade", "downgrade", "dropped")
+_LISTS = ("differences", "upgrade", "downgrade", "dropped", "without_content")
 
 
 def _read(raw: dict[str, Any]) -> Evidence:
     values: Any = {k: tuple(v) if k in _LISTS else v for k, v in raw.items()}
     evidence = Evidence(**values)
-    if not isinstance(evidence.files, dict) or evidence.path not in evidence.files:
+    if not is_sound(evidence):
         raise ValueError("not the evidence of a revision")
     return evidence
 
 
 def staleness(project: OpenProject, evidence: Evidence) -> tuple[str, ...]:
     """Return why the evidence no longer counts; empty when it does."""
+    info = project.revision(evidence.revision)
     present = Present(
+        revision=info.revision,
+        path=info.path,
+        required=_required(project, info),
         files=project.workspace.hashes(list(evidence.files)),
-        section=_section_hash(project, evidence.revision),
+        section=_section_hash(project, info.revision),
         worker=project.settings.worker_hash,
     )
     return stale(evidence, present)
+
+
+def _required(project: OpenProject, info: RevisionInfo) -> tuple[str, ...]:
+    """Return what every rehearsal of this revision reads, as far as it exists."""
+    below = (r.path for r in project.ancestors(info.revision))
+    files = (info.path, *below, f"{project.history.script_location}/env.py")
+    files += (project.settings.alembic_ini,)
+    return tuple(path for path in files if (project.settings.root / path).is_file())
 
 
 def standing(project: OpenProject, revision: str) -> Standing:
@@ -125,3 +145,13 @@ def standing(project: OpenProject, revision: str) -> Standing:
         evidence=evidence,
         stale=staleness(project, evidence) if evidence else (),
     )
+
+
+def may_go(project: OpenProject, rehearsal: Rehearsal, steps: Sequence[DestructiveStep]) -> None:
+    """G1 and G2, of the stored evidence *and* of the rehearsal that was made just now."""
+    known = standing(project, rehearsal.revision.revision)
+    evidence = known.evidence
+    other: tuple[str, ...] = ()
+    if evidence and evidence.upgrade != normalised(rehearsal.upgrade):
+        other = ("the revision emits other statements than when it was rehearsed",)
+    may_be_destructive(steps, replace(known, stale=(*known.stale, *other), now=rehearsal.outcome))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from replyx_db_agent.core.errors import InvalidInput
+from replyx_db_agent.core.errors import EnvironmentProblem, InvalidInput
 from replyx_db_agent.core.model import Direction
 from replyx_db_agent.core.report import Outcome
 from replyx_db_agent.core.rollback_plan import Command, commands
@@ -21,6 +21,8 @@ from replyx_db_agent.engines.project import (
     StepError,
     StepResult,
 )
+from replyx_db_agent.engines.rows import Digests
+from replyx_db_agent.engines.writes import Watch, Write
 
 ROWS = 20
 """How many rows each table gets: enough to cover every kind of value the generator knows."""
@@ -29,6 +31,8 @@ _DROPS = (
     "SELECT id, object_type, object_identity, original, query FROM replyx_trace.event "
     "WHERE event = 'sql_drop' ORDER BY id"
 )
+
+_GONE = ("server closed the connection", "connection was closed in the middle of operation")
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,21 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What happened to one revision. `before` and `after` are the schema around its upgrade."""
+    """What happened to one revision. `before` and `after` are the schema around its upgrade.
+
+    `content` and `content_after` are the rows around it, `restored` the tables whose rows were the
+    same again after the way back. `writes` is what PostgreSQL counted (see `engines.writes`).
+    """
 
     revision: RevisionInfo
     outcome: Outcome
     differences: tuple[str, ...] = ()
     rows: str = "no rows were compared"
     rows_compared: bool = False
-    rows_changed: tuple[str, ...] = ()
+    content: Digests = field(default_factory=dict)
+    content_after: Digests = field(default_factory=dict)
+    restored: frozenset[str] = frozenset()
+    writes: frozenset[Write] = frozenset()
     before: Snapshot | None = None
     after: Snapshot | None = None
     upgrade: tuple[EmittedStatement, ...] = ()
@@ -117,6 +128,7 @@ def _climb_on_one_shadow(
             revision, waiting = waiting[0], waiting[1:]
             project.call.tell(f'Rehearsing "{revision.revision}": up, down, up')
             rehearsal = stair.rehearse(revision)
+            _not_the_servers_end(rehearsal)
             course.found.append(rehearsal)
             if rehearsal.outcome not in ("clean", "loses-rows"):
                 break
@@ -124,6 +136,17 @@ def _climb_on_one_shadow(
         course.layers = session.layers
         course.notes.update(dict.fromkeys((*stair.notes, *course.loaded.notes)))
     return waiting
+
+
+def _not_the_servers_end(rehearsal: Rehearsal) -> None:
+    """Do not blame a revision for a server that was killed under it."""
+    error = rehearsal.error
+    if error and error.sqlstate is None and any(words in error.message for words in _GONE):
+        raise EnvironmentProblem(
+            f'The shadow server went away while "{rehearsal.revision.revision}" ran.',
+            instead="Try again: PostgreSQL is started anew by itself. If it happens again, look at "
+            "the machine's memory and at server.log in REPLYX_DB_AGENT_HOME.",
+        )
 
 
 def stand_at(project: OpenProject, session: Session, below: Sequence[RevisionInfo]) -> None:
@@ -165,21 +188,24 @@ class _Stair:
         self._fill()
         content = self._digest(before)
         self._drops()
-        up = self.session.step("upgrade", revision.revision)
-        result = Rehearsal(revision, "fails-up", before=before, upgrade=up.statements)
-        if up.error:
-            result = replace(result, error=up.error)
-        else:
+        result = Rehearsal(revision, "fails-up", before=before, content=content)
+        watch = Watch(self.session.query)
+        up = self.session.step("upgrade", revision.revision, inspect=watch.look)
+        result = replace(result, upgrade=up.statements, error=up.error)
+        if not up.error:
             after = self._snapshot()
-            now = self._digest(_common(before, after))
-            changed = rows.compare(content, now, shared=True)
             result = replace(
-                result, outcome="clean", after=after, dropped=self._drops(), rows_changed=changed
+                result,
+                outcome="clean",
+                after=after,
+                content_after=self._digest(_common(before, after)),
+                dropped=self._drops(),
+                writes=watch.found,
             )
             result = self._come_back(result, content)
         return replace(result, seconds=round(time.monotonic() - started, 3))
 
-    def _come_back(self, result: Rehearsal, content: rows.Digests) -> Rehearsal:
+    def _come_back(self, result: Rehearsal, content: Digests) -> Rehearsal:
         revision = result.revision
         done, error = self._way_back(revision)
         result = replace(result, downgrade=done)
@@ -190,12 +216,14 @@ class _Stair:
         assert result.before is not None
         if left := trace_left(result.before, self._snapshot()):
             return replace(result, outcome="leaves-trace", differences=left)
-        lost = rows.compare(content, self._digest(result.before))
+        back = self._digest(result.before)
+        lost = rows.compare(content, back)
         count = sum(table.count for table in content.values())
         result = replace(
             result,
             rows=f"{count} rows in {len(content)} tables compared by content",
             rows_compared=self.fill > 0,
+            restored=frozenset(name for name, was in content.items() if back.get(name) == was),
         )
         if lost:
             result = replace(result, outcome="loses-rows", differences=lost)
@@ -244,7 +272,10 @@ class _Stair:
                 f'the plan says "{command.text}", which is not this revision\'s own step '
                 f"(its parent: {', '.join(revision.down_revisions) or 'base'}, not {target})",
             )
-        return self.session.step(step, revision.revision)
+        try:
+            return self.session.step(step, revision.revision)
+        except InvalidInput as refusal:
+            return StepResult.failed("NotRehearsed", f'"{command.text}": {refusal.problem}')
 
     def _fill(self) -> None:
         if not self.fill:

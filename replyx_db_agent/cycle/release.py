@@ -1,4 +1,4 @@
-"""Makes the release plan for one environment, and carries out exactly that plan."""
+"""Makes the release plan for one environment."""
 
 from __future__ import annotations
 
@@ -8,23 +8,21 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from replyx_db_agent.core.call import Call
-from replyx_db_agent.core.errors import GuardrailRefusal, InvalidInput
-from replyx_db_agent.core.guardrails import (
-    STATE_FOLDER,
-    Approval,
-    EnvironmentKind,
-    may_be_destructive,
-)
+from replyx_db_agent.core.errors import InvalidInput
+from replyx_db_agent.core.guardrails import STATE_FOLDER, Approval, EnvironmentKind
+from replyx_db_agent.core.model import InsertRows, Read
 from replyx_db_agent.core.plan import Plan, PlannedRevision
 from replyx_db_agent.core.rollback_plan import commands
-from replyx_db_agent.core.schema import Snapshot, diff
 from replyx_db_agent.cycle.judge import Judgement, findings, judge_rehearsal
 from replyx_db_agent.cycle.load import OpenProject, shared_server
-from replyx_db_agent.cycle.prove import normalised, standing
+from replyx_db_agent.cycle.prove import may_go, standing
 from replyx_db_agent.cycle.rehearse import Climb, Rehearsal, climb
-from replyx_db_agent.engines import catalog, pins, postgres
+from replyx_db_agent.engines import catalog, pins, postgres, sql
 from replyx_db_agent.engines.postgres import ServerIdentity
-from replyx_db_agent.engines.project import RevisionInfo
+from replyx_db_agent.engines.project import EmittedStatement, RevisionInfo
+
+SEVERAL_RUNS = "env.py called run_migrations()"
+"""How the worker's note begins when env.py runs its migrations more than once."""
 
 
 @dataclass(frozen=True)
@@ -77,14 +75,16 @@ def prepare(project: OpenProject, site: Site, target: RevisionInfo) -> Prepared:
         GuardrailRefusal: a destructive revision lacks its plan or its rehearsal (G1, G2).
         InvalidInput: the database stands where this project has no revision, or it fails up.
     """
+    version = project.server.version_num  # first: it may be the very server that the URL names
     project.call.tell(f'Asking "{site.name}" where it stands')
     with postgres.connect(site.url, name=site.url_env) as connection:
         identity = postgres.identity(connection)
-        start = _versions(connection, project.history.version_table)
+        start = versions_at(connection, project.history.version_table)
     pending = _pending(project, start, target)
     climbed = climb(project, pending) if pending else None
+    if climbed:
+        _runs_once(climbed)
     rehearsals = climbed.rehearsals if climbed else ()
-    version = project.server.version_num
     judgements = tuple(judge_rehearsal(r, version) for r in rehearsals)
     for rehearsal, judgement in zip(rehearsals, judgements, strict=True):
         _may_run(project, rehearsal, judgement)
@@ -103,7 +103,7 @@ def prepare(project: OpenProject, site: Site, target: RevisionInfo) -> Prepared:
     return Prepared(site, plan, climbed, judgements, is_local(project.call, site.kind, identity))
 
 
-def _versions(connection: object, version_table: str) -> tuple[str, ...]:
+def versions_at(connection: object, version_table: str) -> tuple[str, ...]:
     """Return where the database stands, as Alembic's version table says."""
     found = catalog.versions(
         lambda text: [list(row) for row in connection.execute(text).fetchall()],  # type: ignore[attr-defined]
@@ -128,18 +128,22 @@ def _pending(
 
 def _may_run(project: OpenProject, rehearsal: Rehearsal, judgement: Judgement) -> None:
     revision = rehearsal.revision.revision
+    may_go(project, rehearsal, judgement.destructive)
     if rehearsal.outcome == "fails-up" and rehearsal.error:
         raise InvalidInput(
             f'Revision "{revision}" does not go up: {rehearsal.error.message}.',
             instead="Check it with check_revision and mend it.",
         )
-    may_be_destructive(judgement.destructive, standing(project, revision))
-    if judgement.destructive and rehearsal.outcome != "clean":
-        raise GuardrailRefusal(
-            "G2",
-            f'Revision "{revision}" is destructive and its rehearsal just now ended as '
-            f"{rehearsal.outcome}.",
-            instead="Mend the way back, then rehearse again with run_stairway.",
+
+
+def _runs_once(climbed: Climb) -> None:
+    """Refuse an env.py that runs its migrations for several targets: only one would be served."""
+    if said := [line for line in climbed.loaded.stdout if line.startswith(SEVERAL_RUNS)]:
+        raise InvalidInput(
+            f"{said[0]} Applied like this, the other targets (tenants, databases) would stay "
+            "as they are.",
+            instead="Let env.py serve one target a run, named by a variable of [worker] env, or "
+            "apply with your own deploy.",
         )
 
 
@@ -152,10 +156,17 @@ def _planned(project: OpenProject, rehearsal: Rehearsal, judgement: Judgement) -
         path=info.path,
         file_hash=project.workspace.hashes([info.path])[info.path],
         section_hash=known.evidence.section if known.evidence else "",
-        statements=normalised(rehearsal.upgrade),
+        statements=tuple(s.sql for s in rehearsal.upgrade),
+        values=tuple(_bound(s) for s in rehearsal.upgrade),
         hazards=tuple(f"{h.kind} {h.rule} {h.object}" for h in findings(judgement.hazards)),
         way_back=tuple(c.text for c in commands(section)) if section else (),
     )
+
+
+def _bound(statement: EmittedStatement) -> str | None:
+    """Return the digest of the values to be bound, None where new rows may bring their own."""
+    harmless = all(isinstance(o, InsertRows | Read) for o in sql.operations(statement.sql))
+    return None if harmless else statement.values
 
 
 def question(prepared: Prepared) -> str:
@@ -172,58 +183,6 @@ def question(prepared: Prepared) -> str:
         lines += [f"- way back: {command}" for command in revision.way_back]
     lines.append("Not checked: whether code that is running still uses what goes away (G3).")
     return "\n".join(lines)
-
-
-def carry_out(project: OpenProject, prepared: Prepared) -> tuple[tuple[str, ...], str | None]:
-    """Send exactly the planned statements; return the steps done and what stopped it, if any.
-
-    A statement that is not the next one of the plan is not sent (G10).
-    """
-    steps: list[str] = []
-    secret_names = project.settings.secret_names
-    with project.worker.session(
-        project.project,
-        prepared.site.url,
-        purpose="apply",
-        env_url_names=secret_names,
-        cancel=project.call.cancel,
-    ) as session:
-        session.open()
-        for planned in prepared.plan.revisions:
-            project.call.tell(f'Applying "{planned.revision}" to {prepared.site.name}')
-            result = session.step("upgrade", planned.revision, allowed=planned.statements)
-            if result.error:
-                return tuple(steps), f'"{planned.revision}": {result.error.message}'
-            count = len(result.statements)
-            steps.append(f"{planned.revision}: {count} statements in {result.seconds:.2f} s")
-        session.finish()
-    return tuple(steps), None
-
-
-def verify(project: OpenProject, prepared: Prepared) -> tuple[str, ...]:
-    """Return how the environment differs from the rehearsal's outcome; empty: it does not."""
-    with postgres.connect(prepared.site.url, name=prepared.site.url_env) as connection:
-        at = _versions(connection, project.history.version_table)
-        now = catalog.snapshot(
-            lambda text: [list(row) for row in connection.execute(text).fetchall()],
-            version_table=project.history.version_table,
-        )
-    wrong = []
-    if prepared.revisions and prepared.revisions[-1].revision not in at:
-        wrong.append(f"the database stands at {', '.join(at) or 'base'}")
-    return (*wrong, *_touched_differ(prepared, now))
-
-
-def _touched_differ(prepared: Prepared, now: Snapshot) -> list[str]:
-    done = prepared.climbed.rehearsals if prepared.climbed else ()
-    if not done or done[0].before is None or done[-1].after is None:
-        return []
-    touched = {(c.object_kind, c.object) for c in diff(done[0].before, done[-1].after)}
-    return [
-        f"after the release: {change.detail}"
-        for change in diff(done[-1].after, now)
-        if (change.object_kind, change.object) in touched
-    ]
 
 
 def note_release(

@@ -7,7 +7,7 @@ and the two catalogue snapshots cannot be talked round, so the same rules judge 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from replyx_db_agent.core.model import (
     AlterColumnType,
@@ -21,6 +21,7 @@ from replyx_db_agent.core.model import (
     HiddenStatement,
     InsertRows,
     Operation,
+    Read,
     RenameColumn,
     RenameTable,
     Risk,
@@ -29,7 +30,7 @@ from replyx_db_agent.core.model import (
 )
 from replyx_db_agent.core.schema import Change, Snapshot, diff, suggest_renames
 from replyx_db_agent.cycle.rehearse import Rehearsal
-from replyx_db_agent.engines import catalog, rows
+from replyx_db_agent.engines import rows
 
 ARCHIVE_SCHEMA = "replyx_db_agent"
 """Where destructive revisions keep the rows they take away; no part of the project's schema."""
@@ -45,6 +46,9 @@ BESIDE_THE_RULES = frozenset({DETACHED, ROWS_LOST})
 _TYPES = {"enum": "type", "composite type": "type", "range type": "type", "domain": "domain"}
 _CALLABLE = ("function", "procedure", "aggregate")
 _GONE = ("view", "materialized view", "foreign table", "sequence", "schema", *_CALLABLE)
+_STAMP = re.compile(r"(updated|modified|changed)(_at|_on)?")
+"""Columns that triggers set at every UPDATE: another time there is no loss."""
+
 _SAID = ("ChangeRows", "InsertRows", "AlterColumnType", "Truncate", "DropColumn", "DropTable")
 
 
@@ -86,9 +90,7 @@ def _dropped(rehearsal: Rehearsal, before: Snapshot) -> Iterator[DropTable | Dro
             yield DropColumn(column.table, column.local_name)
 
 
-def _operations(
-    change: Change, after: Snapshot, renames: Mapping[str, str]
-) -> Iterator[Operation]:
+def _operations(change: Change, after: Snapshot, renames: Mapping[str, str]) -> Iterator[Operation]:
     name, kind = change.object, change.object_kind
     if change.change == "changed":
         yield from _altered(change)
@@ -99,9 +101,8 @@ def _operations(
     elif change.change == "removed" and kind == "column" and change.table:
         new = renames.get(name, "another name").removeprefix(f"{change.table}.")
         yield RenameColumn(change.table, name.removeprefix(f"{change.table}."), new)
-    elif change.change == "removed" and kind in (*_GONE, *_TYPES):
-        if not (kind in _CALLABLE and _has_namesake(name, after)):
-            yield DropObject(_TYPES.get(kind, kind), name)
+    elif change.change == "removed" and kind in (*_GONE, *_TYPES) and not _replaced(change, after):
+        yield DropObject(_TYPES.get(kind, kind), name)
 
 
 def _altered(change: Change) -> Iterator[Operation]:
@@ -112,24 +113,30 @@ def _altered(change: Change) -> Iterator[Operation]:
         yield AlterColumnType(change.table, column, new, old_type=old)
     elif kind == "enum" and "removed" in change.detail:
         yield AlterOther("ALTER TYPE ... RENAME VALUE", name=name)
-    elif kind == "composite type" and any(_lost_parts(change)):
-        yield DropObject("type", name)
-    elif kind in ("view", "materialized view") and any(_lost_parts(change)):
-        yield DropObject(kind, name)
+    elif "attributes" in change.before:
+        yield from _lost(change, _attributes, "attributes")
+    elif kind in ("view", "materialized view"):
+        yield from _lost(change, _view_columns, "definition")
 
 
-def _lost_parts(change: Change) -> Iterator[str]:
-    """Yield the attributes of a type, or the columns of a view, that are not there any more."""
-    for key, was in change.before.items():
-        now = _words(change.after.get(key))
-        yield from (part for part in _parts(key, was) if part not in now)
+def _lost(
+    change: Change, columns_in: Callable[[str | None], list[str]], key: str
+) -> Iterator[Operation]:
+    """Yield the columns of a view, or attributes of a type, that have gone or are named anew."""
+    now = columns_in(change.after.get(key))
+    for column in columns_in(change.before.get(key)):
+        if column not in now:
+            yield RenameColumn(change.object, column, "another name")
 
 
-def _parts(key: str, text: str | None) -> Iterator[str]:
-    if key == "columns":
-        yield from _words(text)
-    elif key in ("attributes", "definition"):
-        yield from re.findall(r'(?:^|[(,])\s*("(?:[^"]|"")+"|\w+)', text or "")
+def _attributes(text: str | None) -> list[str]:
+    return re.findall(r'(?:^|, )("(?:[^"]|"")+"|[^\W\d][\w$]*)(?= )', text or "")
+
+
+def _view_columns(definition: str | None) -> list[str]:
+    """Return the columns of a view whose SELECT list stands line by line, as PostgreSQL prints."""
+    found = re.match(r"\s*SELECT (?:DISTINCT )?(.*?)\n\s+FROM ", definition or "", re.S)
+    return [_words(line)[-1] for line in found[1].split(",\n") if _words(line)] if found else []
 
 
 def _words(text: str | None) -> list[str]:
@@ -141,13 +148,17 @@ def _stands_in(removed: Change, after: Snapshot) -> bool:
     view = after.objects.get(("view", removed.object))
     if view is None:
         return False
-    given = _words(view.attributes.get("definition"))
+    given = _view_columns(view.attributes.get("definition"))
     columns = [k.removeprefix("column ") for k in removed.before if k.startswith("column ")]
-    return all(column in given for column in columns)
+    return set(columns) <= set(given)
 
 
-def _has_namesake(name: str, after: Snapshot) -> bool:
-    return any(k in _CALLABLE and plain(n) == plain(name) for k, n in after.objects)
+def _replaced(removed: Change, after: Snapshot) -> bool:
+    """Say whether a function of the same name, with other arguments, took its place."""
+    name = plain(removed.object)
+    return removed.object_kind in _CALLABLE and any(
+        kind in _CALLABLE and plain(other) == name for kind, other in after.objects
+    )
 
 
 # ---- rows ----------------------------------------------------------------------------------------
@@ -165,8 +176,8 @@ def row_hazards(rehearsal: Rehearsal, up: Sequence[Statement]) -> Iterator[Hazar
         sentence = "; ".join(found)
         if not words:
             yield _hidden(rehearsal, name, sentence)
-        elif _is_loss(was, now, words) and name not in rehearsal.restored:
-            yield _lost(rehearsal, name, sentence)
+        elif name not in rehearsal.restored and _is_loss(rehearsal, name, words):
+            yield _rows_lost(rehearsal, name, sentence)
 
 
 def _told(up: Sequence[Statement]) -> dict[str, frozenset[str]]:
@@ -180,14 +191,26 @@ def _told(up: Sequence[Statement]) -> dict[str, frozenset[str]]:
     return told
 
 
-def _is_loss(was: rows.TableDigest, now: rows.TableDigest, told: frozenset[str]) -> bool:
-    """Say whether content that was there is not there any more, as far as digests can tell."""
+def _is_loss(rehearsal: Rehearsal, table: str, told: frozenset[str]) -> bool:
+    """Say whether content that was there is not there any more.
+
+    Digests tell of gains and losses in sum; PostgreSQL's counters tell when a gain hides a loss.
+    """
+    was, now = rehearsal.content[table], rehearsal.content_after[table]
+    counted = {w.verb: w.rows for w in rehearsal.writes if w.table == table}
     if now.count > was.count:
-        return bool(told - {"InsertRows"})
-    shared = [(old, now.columns[c]) for c, old in was.columns.items() if c in now.columns]
-    return now.count < was.count or any(
-        new.present < old.present or (new.present == old.present and new.values != old.values)
-        for old, new in shared
+        return bool(counted or told - {"InsertRows"})
+    shared = [
+        (old, now.columns[name])
+        for name, old in was.columns.items()
+        if name in now.columns and not _STAMP.fullmatch(name)
+    ]
+    gained = max([0, *(new.present - old.present for old, new in shared)])
+    return (
+        now.count < was.count
+        or "AlterColumnType" in told
+        or (counted.get("update", 0) > gained and any(new != old for old, new in shared))
+        or any(new.present <= old.present and new != old for old, new in shared)
     )
 
 
@@ -206,7 +229,7 @@ def _hidden(rehearsal: Rehearsal, table: str, sentence: str) -> Hazard:
     )
 
 
-def _lost(rehearsal: Rehearsal, table: str, sentence: str) -> Hazard:
+def _rows_lost(rehearsal: Rehearsal, table: str, sentence: str) -> Hazard:
     return Hazard(
         rule=ROWS_LOST,
         kind=HazardKind.LOSES_DATA,
@@ -251,22 +274,15 @@ def detached(rehearsal: Rehearsal) -> Iterator[Hazard]:
 def hidden_calls(
     rehearsal: Rehearsal, emitted: str, operations: Sequence[Operation]
 ) -> tuple[Operation, ...]:
-    """Return what calls the project's own functions, though the text alone looked harmless."""
-    if any(isinstance(o, HiddenStatement | Unknown) for o in operations):
-        return ()
-    if not any(isinstance(o, ChangeRows | InsertRows) for o in operations) and not _reads(
-        operations
-    ):
+    """Return the calls of the project's own functions that carry the name of a harmless one."""
+    known = any(isinstance(o, HiddenStatement | Unknown) for o in operations)
+    if known or not any(isinstance(o, Read | ChangeRows | InsertRows) for o in operations):
         return ()
     return tuple(
         HiddenStatement(f"function {name}")
         for name in sorted(_own_functions(rehearsal))
         if re.search(rf'(?<![\w$])"?{re.escape(name)}"?\s*\(', emitted, re.I)
     )
-
-
-def _reads(operations: Sequence[Operation]) -> bool:
-    return any(type(o).__name__ == "Read" for o in operations)
 
 
 def _own_functions(rehearsal: Rehearsal) -> set[str]:
@@ -276,7 +292,7 @@ def _own_functions(rehearsal: Rehearsal) -> set[str]:
     return {plain(name).rpartition(".")[2] for kind, name in both if kind in _CALLABLE}
 
 
-def is_without_content(rehearsal: Rehearsal) -> tuple[str, ...]:
+def without_content(rehearsal: Rehearsal) -> tuple[str, ...]:
     """Return the tables and columns of which no content could be compared, as `plain` names."""
     before = rehearsal.before
     if before is None:
@@ -291,11 +307,3 @@ def is_without_content(rehearsal: Rehearsal) -> tuple[str, ...]:
         if was.count and not values.present
     ]
     return tuple(plain(name) for name in (*bare, *columns))
-
-
-def types_before(rehearsal: Rehearsal) -> Mapping[tuple[str, str], str]:
-    """Return the columns' types before the upgrade, also by their names without quotes."""
-    if rehearsal.before is None:
-        return {}
-    known = catalog.types(rehearsal.before)
-    return {**{(plain(t), plain(c)): type_ for (t, c), type_ in known.items()}, **known}

@@ -26,8 +26,13 @@ def _escaped(letter: str, quote: str) -> str:
 
 
 def execute(sql: str) -> str:
-    """Return code that runs this SQL; a colon in it is no placeholder."""
-    return f"op.execute({string(_BIND.sub(lambda _: chr(92) + ':', sql))})"
+    """Return code that runs this SQL."""
+    return f"op.execute({sql_text(sql)})"
+
+
+def sql_text(sql: str) -> str:
+    """Return SQL as a literal for SQLAlchemy, in which a colon is no placeholder."""
+    return string(_BIND.sub(r"\:", sql))
 
 
 def with_arguments(call: str, arguments: str) -> str:
@@ -100,11 +105,9 @@ def _bracketed(
 
 
 def _broken(node: ast.expr, indent: str) -> str:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return string(node.value)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.args:
-        if isinstance(node.func.value, ast.Call):  # the end of a chain: break what it is called on
-            return f"{_broken(node.func.value, indent)}.{node.func.attr}()"
+    match node:
+        case ast.Call(ast.Attribute(ast.Call() as first, name), [], []):  # the end of a chain
+            return f"{_broken(first, indent)}.{name}()"
     if not isinstance(node, ast.Call | ast.List | ast.Tuple | ast.Dict):
         return _flat(node)
     start, items, end = _bracketed(node)
@@ -112,7 +115,7 @@ def _broken(node: ast.expr, indent: str) -> str:
         return _alone(start, only, end, indent)
     inner = indent + _STEP
     body = "".join(
-        f"\n{inner}{name}{_code(item, inner, len(name), trailing=1)}," for name, item in items
+        f"\n{inner}{word}{_code(item, inner, len(word), trailing=1)}," for word, item in items
     )
     return f"{start}{body}\n{indent}{end}" if items else start + end
 
@@ -122,7 +125,7 @@ def _alone(start: str, only: ast.Constant, end: str, indent: str) -> str:
     inner = indent + _STEP
     if not isinstance(only.value, str):
         return f"{start}{_flat(only)}{end}"
-    pieces = _pieces(only.value, MOST_COLUMNS - len(inner) - 2)
+    pieces = _pieces(only.value, MOST_COLUMNS - len(inner))
     body = "".join(f"\n{inner}{string(piece)}" for piece in pieces)
     return f"{start}{body}\n{indent}{end}"
 

@@ -176,7 +176,10 @@ def _clone(
         try:
             _copy(conn, source, name)
             if template is not None:
+                # Two clones at once would both touch the template's shared entries.
+                conn.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", [LOCK, f"adopt {source}"])
                 _adopt(server, template, name)
+                conn.execute("SELECT pg_advisory_unlock_all()")
             _open(conn, name, marker)
         except BaseException:
             drop_pair(conn, name)

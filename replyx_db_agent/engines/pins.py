@@ -16,13 +16,16 @@ def _file() -> Path:
 
 
 def _read() -> list[dict[str, str]]:
+    path = _file()
     try:
-        found = json.loads(_file().read_text("utf-8"))
+        found = json.loads(path.read_text("utf-8"))
+        if not isinstance(found, list):
+            raise ValueError("it is not a list")
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
         raise EnvironmentProblem(
-            f'"{_file()}" cannot be read: {error}.', instead="Mend or remove that file."
+            f'"{path}" cannot be read: {error}.', instead="Mend or remove that file."
         ) from error
     return [entry for entry in found if isinstance(entry, dict)]
 
@@ -40,9 +43,22 @@ def trust(identity: ServerIdentity) -> Path:
     """Pin this database of this server; return the file that now says so."""
     entries, path = _read(), _file()
     if _entry(identity) not in entries:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps([*entries, _entry(identity)], indent=1) + "\n", "utf-8")
-        temporary.chmod(0o600)
-        temporary.replace(path)
+        try:
+            _write(path, json.dumps([*entries, _entry(identity)], indent=1) + "\n")
+        except OSError as error:
+            raise EnvironmentProblem(
+                f'"{path}" cannot be written: {error.strerror}.',
+                instead="Check the folder's rights, or set XDG_CONFIG_HOME to another one.",
+            ) from error
     return path
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_suffix(f".{os.getpid()}")
+    try:
+        temporary.touch(mode=0o600)
+        temporary.write_text(text, "utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -96,7 +96,7 @@ def parse_url(url: str, *, name: str = "DATABASE_URL") -> dict[str, str]:
     if match is None:
         raise InvalidInput(
             f'The value of "{name}" is not a PostgreSQL URL.',
-            instead="Write it as postgresql://HOST:PORT/DATABASE (with USER:PASSWORD@ before HOST), "
+            instead="Write it as postgresql://HOST:PORT/DATABASE, with USER:PASSWORD@ before HOST, "
             "with @ : / ? # in the user and the password percent-encoded.",
         )
     parts = {
@@ -110,6 +110,17 @@ def parse_url(url: str, *, name: str = "DATABASE_URL") -> dict[str, str]:
     if "," not in parts["host"]:
         _split_host(parts)
     return {key: value for key, value in parts.items() if value}
+
+
+def with_lock_timeout(url: str, seconds: float) -> str:
+    """Return the URL with a lock_timeout for the session; one that sets `options` stays as it is.
+
+    https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-LOCK-TIMEOUT
+    """
+    if re.search(r"[?&]options=", url):
+        return url
+    joint = "&" if "?" in url else "?"
+    return f"{url}{joint}options=-c%20lock_timeout%3D{_milliseconds(seconds)}"
 
 
 def identity(conn: psycopg.Connection) -> ServerIdentity:

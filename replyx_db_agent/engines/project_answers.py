@@ -47,7 +47,10 @@ class Opened:
 
 @dataclass(frozen=True)
 class EmittedStatement:
-    """One statement as a migration function sent it; `file` is relative to the project."""
+    """One statement as a migration function sent it; `file` is relative to the project.
+
+    `values` is a digest of what was bound to it, "" for nothing.
+    """
 
     sql: str
     file: str | None
@@ -56,6 +59,7 @@ class EmittedStatement:
     parameters: bool
     executemany: bool
     seconds: float
+    values: str = ""
 
 
 @dataclass(frozen=True)

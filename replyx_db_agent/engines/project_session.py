@@ -30,6 +30,9 @@ from replyx_db_agent.engines.redact import redact
 
 GRACE = 1.0
 LAYERS = ("environment", "sqlalchemy", "drivers")
+_PROCEED = {"do": "proceed"}
+Planned = str | tuple[str, str | None]
+"""A statement's text, or that and the digest of the values that must be bound to it."""
 
 
 class Session:
@@ -86,16 +89,28 @@ class Session:
         direction: Direction,
         revision: str,
         *,
-        allowed: Sequence[str] | None = None,
+        allowed: Sequence[Planned] | None = None,
+        inspect: Callable[[], str | None] | None = None,
         time_limit: float | None = None,
     ) -> StepResult:
         """Carry out one revision; with `allowed`, exactly these statements or none after them.
 
+        `inspect` is called when the revision is done and not committed yet; `query` then reads in
+        its transaction. What it returns is the reason to roll the revision back, None is none.
         A result with an error means: Alembic rolled back, env.py has ended, the session is over.
         """
-        plan = None if allowed is None else list(allowed)
-        command = {"do": "step", "direction": direction, "revision": revision, "allowed": plan}
-        result = to_step(self._ask(command, time_limit))
+        command = {
+            "do": "step",
+            "direction": direction,
+            "revision": revision,
+            "allowed": None if allowed is None else list(allowed),
+            "inspect": inspect is not None,
+        }
+        answer = self._ask(command, time_limit)
+        if inspect and "paused" in answer:
+            problem = inspect()
+            answer = self._ask({"do": "stop", "problem": problem} if problem else _PROCEED)
+        result = to_step(answer)
         if result.error is not None:
             self._over = f"revision '{revision}' failed in it ({self._clean(result.error.message)})"
             self._open, self._failed = False, True
@@ -243,6 +258,7 @@ def _words(doing: str) -> str:
         "history": "reading the revisions",
         "open": "running env.py",
         "step": "running a revision",
+        "proceed": "at the end of a revision",
         "finish": "at the end of env.py",
         "create_models": "creating the models' tables",
         "autogenerate": "comparing the models",

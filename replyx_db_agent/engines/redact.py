@@ -10,7 +10,17 @@ from urllib.parse import unquote
 STARS = "***"
 SHORTEST_SECRET = 6
 URL_PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/@]*(?:@(?=[^\s/]*@)[^\s/@]*)*@")
-PASSWORD_CLAUSE = re.compile(r"(?i)(\bpassword\s*=?\s*)('(?:[^']|'')*'|\"[^\"]*\")")
+_NAME = r"(?i:\b\w*(?:password|passwd|_pwd))"
+_QUOTED = r"(?:[eEnN]|[uU]&)?'(?:[^']|'')*'|\\*\"[^\"]*\"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
+# As in SQL (PASSWORD 'x'), in calls (password="x") and in mappings ("password": "x").
+PASSWORD_CLAUSE = re.compile(
+    rf"({_NAME}(?:\\*[\"']\s*:\s*|\s*[=:]\s*|\s+))(?:{_QUOTED})", re.DOTALL
+)
+PASSWORD_GLUED = re.compile(rf"((?<![\"']){_NAME})'(?:[^']|'')*'")
+# As in a connection string (password=x) and in a shell (PGPASSWORD=x); not a call or SQL.
+PASSWORD_WORD = re.compile(rf"({_NAME}=)(?![\w.]*\()[^\s'\"&;,)}}\]]+")
+NAMED_SECRET = re.compile(r"(?i)(?:password|passwd|_pwd|secret|token|api_?key)$")
+ORDINARY = frozenset({"postgres", "postgresql", "password"})
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -18,7 +28,9 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in sorted((one for one in secrets if one), key=len, reverse=True):
         text = text.replace(secret, STARS)
     text = URL_PASSWORD.sub(rf"\g<1>{STARS}@", text)
-    return PASSWORD_CLAUSE.sub(rf"\g<1>'{STARS}'", text)
+    text = PASSWORD_CLAUSE.sub(rf"\g<1>'{STARS}'", text)
+    text = PASSWORD_GLUED.sub(rf"\g<1>'{STARS}'", text)
+    return PASSWORD_WORD.sub(rf"\g<1>{STARS}", text)
 
 
 def redact_all(value: Any, secrets: Iterable[str] = ()) -> Any:
@@ -34,15 +46,30 @@ def redact_all(value: Any, secrets: Iterable[str] = ()) -> Any:
 
 
 def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the passwords (and whole URLs) that stand in database URLs of the environment.
+    """Return the passwords (and whole URLs) of database URLs, and what is named like a secret.
 
-    A password shorter than six characters or equal to the user's name is masked only where it
-    stands in a URL: anywhere else it is an ordinary word.
+    A password shorter than six characters, equal to the user's name or an ordinary word is masked
+    only where it stands in a URL.
     """
     found: list[str] = []
-    for value in environment.values():
-        if match := re.match(r"postgres[\w+]*://([^:/@]*):([^@]*)@", value):
+    for name, value in environment.items():
+        if NAMED_SECRET.search(name) and not value.isalpha():  # a plain word says nothing
+            found.extend(_telling(value))
+        if match := _URL.search(value):
             found.append(value)
-            passwords = {match[2], unquote(match[2])} - {match[1]}
-            found.extend(p for p in passwords if len(p) >= SHORTEST_SECRET)
-    return tuple(found)
+            found.extend(p for p in _telling(match[2] or "") if p != match[1])
+            if query := re.search(r"[?&]password=([^&]*)", value):
+                found.extend(_telling(query[1]))
+    return tuple(dict.fromkeys(found))
+
+
+_URL = re.compile(r"postgres[\w+]*://(?:([^:/@]*)(?::([^@]*))?@)?")
+
+
+def _telling(password: str) -> list[str]:
+    """Return the password as written and as meant, unless it is too ordinary to look for."""
+    return [
+        one
+        for one in (password, unquote(password))
+        if len(one) >= SHORTEST_SECRET and one.lower() not in ORDINARY
+    ]

@@ -12,6 +12,7 @@ from pathlib import Path
 from replyx_db_agent.core.errors import EnvironmentProblem, GuardrailRefusal
 from replyx_db_agent.core.evidence import digest
 from replyx_db_agent.core.guardrails import STATE_FOLDER, may_write
+from replyx_db_agent.engines.redact import redact
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,13 @@ class Workspace:
     """The project's folder as the tools may read and write it.
 
     `root` is absolute with links resolved; `versions` and `records` are project-relative folders.
+    A record tells what was said and done, so no password (`secrets` and those of URLs) goes in.
     """
 
     root: Path
     versions: tuple[str, ...]
     records: str
+    secrets: tuple[str, ...] = ()
 
     def read(self, path: str) -> str | None:
         """Return the text of a project file, or None when there is none."""
@@ -46,6 +49,7 @@ class Workspace:
     def write(self, path: str, text: str) -> bool:
         """Write the whole text at once; False when the file already held exactly this."""
         may_write(path, versions=self.versions, records=self.records)
+        text = self._redacted(path, text)
         if self.read(path) == text:
             return False
         self._write(path, text, replace=True)
@@ -54,12 +58,15 @@ class Workspace:
     def create(self, path: str, text: str) -> bool:
         """Write a new file; False, with nothing changed, when the name is taken already."""
         may_write(path, versions=self.versions, records=self.records)
-        return self._write(path, text, replace=False)
+        return self._write(path, self._redacted(path, text), replace=False)
 
     def remove(self, path: str) -> None:
         """Remove a file that a tool wrote in the same call and could not finish."""
         may_write(path, versions=self.versions, records=self.records)
         self._inside(path).unlink(missing_ok=True)
+
+    def _redacted(self, path: str, text: str) -> str:
+        return redact(text, self.secrets) if path.startswith(f"{self.records}/") else text
 
     def _inside(self, path: str) -> Path:
         """Return the absolute path, refused when a link leads elsewhere (G7)."""

@@ -79,9 +79,20 @@ def facts_for_downgrade(upgrade: Sequence[Statement], facts: Facts) -> Facts:
         facts,
         direction="downgrade",
         added=frozenset(added),
-        column_types=run.facts.column_types,
+        column_types=_without_dropped(run),
         index_tables=run.facts.index_tables,
     )
+
+
+def _without_dropped(run: _Run) -> Mapping[tuple[str, str], str]:
+    """Return the types of the columns that are there after the run."""
+    types = run.facts.column_types
+    gone = [
+        key
+        for key in (types if run.gone else ())
+        if (key in run.gone or (key[0], "") in run.gone) and key not in run.facts.new_columns
+    ]
+    return {k: v for k, v in types.items() if k not in set(gone)} if gone else types
 
 
 def _enter(run: _Run, statement: Statement, transactional: bool) -> None:

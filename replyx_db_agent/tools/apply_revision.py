@@ -9,16 +9,15 @@ from replyx_db_agent.core.guardrails import may_apply
 from replyx_db_agent.core.model import Risk
 from replyx_db_agent.core.report import Answer, ApplyReport, Refusal, say
 from replyx_db_agent.cycle.answer import render
-from replyx_db_agent.cycle.judge import worst
+from replyx_db_agent.cycle.carry_out import carry_out, verify
+from replyx_db_agent.cycle.judge import shown_ddl, worst
 from replyx_db_agent.cycle.load import OpenProject, open_project
 from replyx_db_agent.cycle.release import (
     Prepared,
     Site,
-    carry_out,
     note_release,
     prepare,
     question,
-    verify,
 )
 
 G3_NOT_CHECKED = (
@@ -65,15 +64,16 @@ def apply_revision(
         if prepared.plan.revisions:
             may_apply(
                 environment=environment,
+                kind=site.kind,
                 is_local=prepared.local,
                 approved=approved,
                 needs=site.approval,
                 plan=prepared.plan.hash,
                 by_person=by_person,
             )
+        return _apply(project, prepared, approved=approved)
     except GuardrailRefusal as refusal:
         return _refused(project, environment, refusal)
-    return _apply(project, prepared, approved=approved)
 
 
 def _open(call: Call, environment: str) -> tuple[OpenProject, Site]:
@@ -102,17 +102,23 @@ def _apply(project: OpenProject, prepared: Prepared, *, approved: bool) -> Apply
             environment=where,
             answer=render(answer, language),
         )
-    steps, stopped = carry_out(project, prepared)
+    carried = carry_out(project, prepared)
+    stopped = carried.stopped
     wrong = (stopped,) if stopped else verify(project, prepared)
+    stands = f'"{where}" stands at {", ".join(carried.at) or "base"} now.'
     note_release(project, prepared, verified=not wrong, approved=approved)
     return ApplyReport(
         done=stopped is None,
-        steps=steps,
+        steps=carried.steps,
         verified=not wrong,
         plan=plan.hash,
         environment=where,
         answer=render(_answer(project, prepared, wrong), language),
-        notes=(*wrong, *(() if prepared.local else (G3_NOT_CHECKED,))),
+        notes=(
+            *wrong,
+            *((stands,) if stopped else ()),
+            *(() if prepared.local else (G3_NOT_CHECKED,)),
+        ),
     )
 
 
@@ -139,7 +145,7 @@ def _answer(project: OpenProject, prepared: Prepared, wrong: tuple[str, ...]) ->
             ),
         ),
         risk=worst(hazards),
-        ddl=tuple(s for r in plan.revisions for s in r.statements),
+        ddl=shown_ddl(s for r in plan.revisions for s in r.statements),
         alembic=tuple(r.path for r in plan.revisions),
         perf=(say("perf.on_environment", environment=plan.environment),),
         rollback=tuple(rollback) or (say("rollback.downgrade", parent=start),),

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from replyx_db_agent.config import load
 from replyx_db_agent.core.call import Call
 from replyx_db_agent.core.errors import GuardrailRefusal
-from replyx_db_agent.core.guardrails import PLAN_FILE, may_be_destructive
+from replyx_db_agent.core.guardrails import PLAN_FILE
 from replyx_db_agent.core.model import Hazard
 from replyx_db_agent.core.report import Answer, CheckReport, Phrase, Refusal, Verdict, say
 from replyx_db_agent.cycle.answer import render
-from replyx_db_agent.cycle.judge import Judgement, findings, judge_rehearsal, worst
+from replyx_db_agent.cycle.judge import Judgement, findings, judge_rehearsal, shown_ddl, worst
 from replyx_db_agent.cycle.load import OpenProject, open_project
-from replyx_db_agent.cycle.prove import standing
+from replyx_db_agent.cycle.prove import may_go
 from replyx_db_agent.cycle.rehearse import Climb, Rehearsal, climb
 
 
@@ -56,7 +56,7 @@ def check_revision(call: Call, revision: str = "head", since: str | None = None)
 def _judge(project: OpenProject, climbed: Climb, rehearsal: Rehearsal) -> _Judged:
     judgement = judge_rehearsal(rehearsal, climbed.server_version_num)
     try:
-        may_be_destructive(judgement.destructive, standing(project, rehearsal.revision.revision))
+        may_go(project, rehearsal, judgement.destructive)
     except GuardrailRefusal as refusal:
         return _Judged(rehearsal, judgement, refusal)
     return _Judged(rehearsal, judgement, None)
@@ -80,11 +80,11 @@ def _answer(project: OpenProject, judged: Sequence[_Judged]) -> Answer:
     return Answer(
         summary=(_summary(names, len(found), refused),),
         risk=worst(hazards),
-        ddl=tuple(s.sql for one in judged for s in one.rehearsal.upgrade),
+        ddl=shown_ddl(s.sql for one in judged for s in one.rehearsal.upgrade),
         alembic=tuple(one.rehearsal.revision.path for one in judged),
         docs=(say("docs.plan", path=PLAN_FILE),) if refused else (),
         perf=(say("perf.hot_queries", folder=project.settings.hot_queries),),
-        rollback=tuple(_rollback(one.rehearsal) for one in judged),
+        rollback=tuple(_rollback(one.rehearsal) for one in reversed(judged)),
         next_steps=_next(judged, refused, found),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from replyx_db_agent.config import load
@@ -11,7 +11,7 @@ from replyx_db_agent.core.call import Call
 from replyx_db_agent.core.docs_mapping import docs_due_for
 from replyx_db_agent.core.errors import EnvironmentProblem, GuardrailRefusal, InvalidInput
 from replyx_db_agent.core.guardrails import PLAN_FILE, DestructiveStep, may_draft_destructive
-from replyx_db_agent.core.model import Hazard, Risk
+from replyx_db_agent.core.model import Risk
 from replyx_db_agent.core.naming import next_revision_id, short_name
 from replyx_db_agent.core.report import (
     Answer,
@@ -22,20 +22,23 @@ from replyx_db_agent.core.report import (
     say,
 )
 from replyx_db_agent.core.rollback_plan import insert_section, skeleton
-from replyx_db_agent.core.schema import Change
+from replyx_db_agent.core.schema import Change, suggest_renames
 from replyx_db_agent.cycle.answer import render
 from replyx_db_agent.cycle.compare import (
     Comparison,
     changes_to_models,
     hazards_of,
+    keeping_the_name,
     models_against_head,
     snapshot_at_heads,
+    with_what_they_rest_on,
 )
-from replyx_db_agent.cycle.draft import DraftFile, files_of, parts_of, with_narrowing
-from replyx_db_agent.cycle.judge import judge_rehearsal, worst
+from replyx_db_agent.cycle.draft import DraftFile, by_key, files_of, parts_of
+from replyx_db_agent.cycle.draft_proof import Proof, rehearsed
+from replyx_db_agent.cycle.judge import worst
 from replyx_db_agent.cycle.load import OpenProject, open_project
-from replyx_db_agent.cycle.rehearse import Climb, climb
-from replyx_db_agent.engines.project import RenderedOperation
+from replyx_db_agent.cycle.names import is_named, parts
+from replyx_db_agent.cycle.parts import World
 from replyx_db_agent.rules import DESTRUCTIVE
 
 
@@ -73,17 +76,28 @@ def draft_revision(
         return DraftReport((), proved=True, remaining=(), answer=render(answer, language))
     try:
         may_draft_destructive(wanted.destructive, asked=destructive)
-    except GuardrailRefusal as refusal:
-        answer = _refused(wanted, refusal)
+    except GuardrailRefusal as error:
+        refused = _with_renames(Refusal.of(error), wanted)
+        answer = _refused(wanted, refused)
         return DraftReport(
             (),
             proved=False,
             remaining=tuple(c.detail for c in wanted.changes),
             risk=Risk.HIGH,
             answer=render(answer, language),
-            refusal=Refusal.of(refusal),
+            refusal=refused,
         )
     return _draft(project, message, wanted)
+
+
+def _with_renames(refusal: Refusal, wanted: _Wanted) -> Refusal:
+    """Say what may be a rename: a draft would drop the one and add the other, empty."""
+    told = "".join(
+        f'If "{new}" is "{old}" renamed, keep the name in the database '
+        f"({keeping_the_name(old, wanted.changes)} in the models): that needs no migration. "
+        for old, new in suggest_renames(wanted.changes)
+    )
+    return replace(refusal, instead=told + refusal.instead)
 
 
 def _select(comparison: Comparison, only: tuple[str, ...]) -> _Wanted:
@@ -94,6 +108,7 @@ def _select(comparison: Comparison, only: tuple[str, ...]) -> _Wanted:
             f"No difference is about {', '.join(only)}.",
             instead=f"Name some of: {known}.",
         )
+    chosen = with_what_they_rest_on(chosen, comparison.changes)
     others = tuple(c for c in comparison.changes if c not in chosen)
     steps = [
         DestructiveStep(h.rule, h.object)
@@ -105,17 +120,16 @@ def _select(comparison: Comparison, only: tuple[str, ...]) -> _Wanted:
 
 
 def _is_about(change: Change, only: Sequence[str]) -> bool:
-    names = {change.object, change.table, change.object.removeprefix(f"{change.table}.")}
-    return bool(names & set(only))
+    names = {change.object, change.table or "", change.object.removeprefix(f"{change.table}.")}
+    return is_named(names, only)
 
 
 def _draft(project: OpenProject, message: str, wanted: _Wanted) -> DraftReport:
     parent = project.head.revision if project.history.heads else None
     taken = {r.revision for r in project.history.revisions}
     first = next_revision_id(datetime.now(UTC), taken, parent)
-    operations = _operations(project, wanted)
-    parts = parts_of(operations, wanted.comparison.head, first)
-    if not parts:
+    drafted = parts_of(wanted.changes, _world(project, wanted, first))
+    if not drafted:
         return DraftReport(
             (),
             proved=False,
@@ -124,56 +138,43 @@ def _draft(project: OpenProject, message: str, wanted: _Wanted) -> DraftReport:
                 Answer((say("summary.nothing_rendered"),), Risk.LOW), project.settings.language
             ),
         )
-    drafted = files_of(project, message, parts, first, parent)
-    plan = _open_section(project, message, first) if wanted.destructive else None
-    written = _write(project, drafted)
+    written = _write(project, files_of(project, message, drafted, first, parent))
     try:
         proof, remaining = _prove(project, written, wanted)
+        if wanted.destructive:
+            _open_section(project, message, first)
     except BaseException:
-        _take_back(project, written, plan)
+        for file in written:
+            project.workspace.remove(file.path)
         raise
     return _report(project, wanted, written, proof, remaining)
 
 
-def _operations(project: OpenProject, wanted: _Wanted) -> list[RenderedOperation]:
-    """Return autogenerate's operations for the selected changes, in its order."""
+def _world(project: OpenProject, wanted: _Wanted, revision: str) -> World:
+    """Return both schemas, and autogenerate's operations from one to the other."""
     with project.server.shadow() as database, project.rehearsal(database) as session:
         project.call.tell("Rendering the operations")
         snapshot_at_heads(project, session)
         operations = session.autogenerate()
         session.finish()
-    names = {(c.object_kind, c.object) for c in wanted.changes}
-    tables = {c.object for c in wanted.changes if c.object_kind == "table"}
+    comparison = wanted.comparison
     narrowed = frozenset(
-        (c.table or "", c.object.removeprefix(f"{c.table}."))
-        for c in wanted.changes
-        if "type" in c.after
-        and any(h.rule == "column-type-narrowed" for h in hazards_of(c, wanted.comparison))
+        parts(change.object)
+        for change in wanted.changes
+        if any(h.rule == "column-type-narrowed" for h in hazards_of(change, comparison))
     )
-    chosen = [o for o in operations if o.table in tables or names & _names(o)]
-    return with_narrowing(chosen, narrowed)
-
-
-def _names(operation: RenderedOperation) -> set[tuple[str, str]]:
-    table = operation.table
-    return {
-        ("column", f"{table}.{operation.column}"),
-        ("index", operation.name),
-        ("constraint", f"{table}.{operation.name}"),
-        ("constraint", operation.name),
-    }
+    return World(comparison.head, comparison.models, by_key(operations), revision, narrowed)
 
 
 def _unrendered(change: Change) -> str:
     return f"{change.detail}: write this step by hand, it was not rendered"
 
 
-def _open_section(project: OpenProject, message: str, revision: str) -> str | None:
-    """Add the empty section to the rollback plan; return the text as it was before."""
+def _open_section(project: OpenProject, message: str, revision: str) -> None:
+    """Add the empty section to the rollback plan."""
     before = project.workspace.read(PLAN_FILE) or ""
     section = skeleton(revision, short_name(message), project.settings.language)
     project.workspace.write(PLAN_FILE, insert_section(before, section))
-    return before
 
 
 def _write(project: OpenProject, drafted: Sequence[DraftFile]) -> tuple[DraftFile, ...]:
@@ -187,25 +188,18 @@ def _write(project: OpenProject, drafted: Sequence[DraftFile]) -> tuple[DraftFil
     return tuple(drafted)
 
 
-def _take_back(project: OpenProject, written: Sequence[DraftFile], plan: str | None) -> None:
-    for file in written:
-        project.workspace.remove(file.path)
-    if plan is not None:
-        project.workspace.write(PLAN_FILE, plan)
-
-
 def _prove(
     project: OpenProject, written: Sequence[DraftFile], wanted: _Wanted
-) -> tuple[Climb, tuple[str, ...]]:
+) -> tuple[Proof, tuple[str, ...]]:
     """Rehearse the draft and compare its result with the models; return what is left."""
     again = open_project(project.call, project.settings)
-    done = climb(again, [again.revision(file.revision) for file in written])
+    proof = rehearsed(again, [again.revision(file.revision) for file in written])
     left = [
         f"{r.revision.revision} {r.outcome}: {'; '.join(r.differences) or _error(r.error)}"
-        for r in done.rehearsals
+        for r in proof.rehearsals
         if r.outcome != "clean"
     ]
-    after = done.rehearsals[-1].after
+    after = proof.rehearsals[-1].after
     if after is not None:
         expected = {(c.object_kind, c.object) for c in wanted.others}
         left += [
@@ -213,7 +207,7 @@ def _prove(
             for c in changes_to_models(after, wanted.comparison.models)
             if (c.object_kind, c.object) not in expected
         ]
-    return done, tuple(left)
+    return proof, tuple(left)
 
 
 def _error(error: object) -> str:
@@ -224,12 +218,10 @@ def _report(
     project: OpenProject,
     wanted: _Wanted,
     written: Sequence[DraftFile],
-    proof: Climb,
+    proof: Proof,
     left: tuple[str, ...],
 ) -> DraftReport:
-    hazards: tuple[Hazard, ...] = tuple(
-        h for r in proof.rehearsals for h in judge_rehearsal(r, proof.server_version_num).hazards
-    )
+    hazards = proof.hazards
     risk = worst(hazards)
     ddl = tuple(s.sql for r in proof.rehearsals for s in r.upgrade)
     other = tuple(f"{c.detail} (another draft)" for c in wanted.others)
@@ -242,12 +234,12 @@ def _report(
         answer=render(
             _answer(project, wanted, written, left, ddl, risk), project.settings.language
         ),
-        notes=_notes(project, wanted),
+        notes=(*_notes(wanted), *proof.notes),
     )
 
 
-def _notes(project: OpenProject, wanted: _Wanted) -> tuple[str, ...]:
-    tables = {c.table or c.object for c in wanted.changes}
+def _notes(wanted: _Wanted) -> tuple[str, ...]:
+    tables = {c.table or c.object for c in wanted.changes if c.table or c.object_kind == "table"}
     if len(tables) < 2:
         return ()
     return (
@@ -284,7 +276,7 @@ def _answer(
     )
 
 
-def _refused(wanted: _Wanted, refusal: GuardrailRefusal) -> Answer:
+def _refused(wanted: _Wanted, refusal: Refusal) -> Answer:
     return Answer(
         summary=(
             say(

@@ -16,7 +16,7 @@ from replyx_db_agent.core.model import Risk
 from replyx_db_agent.core.report import Answer, ExplainReport, PlanFigures, QueryResult, say
 from replyx_db_agent.core.schema import diff
 from replyx_db_agent.cycle.answer import render
-from replyx_db_agent.cycle.load import OpenProject, open_project
+from replyx_db_agent.cycle.load import OpenProject, open_project, shared_server
 from replyx_db_agent.cycle.measure import Target, measure, only_reads, verdict
 from replyx_db_agent.cycle.rehearse import climb, stand_at
 from replyx_db_agent.cycle.release import is_local
@@ -113,6 +113,7 @@ def _on_environment(
 ) -> ExplainReport:
     environment = config.environment(name)
     url = environment.url()
+    shared_server(call)  # it may be the very server that the URL names
     with postgres.connect(url, name=environment.url_env) as connection:
         local = is_local(call, environment.kind, postgres.identity(connection))
     target = Target(url, f'environment "{name}"', analyze=local)
@@ -154,7 +155,7 @@ def _around(
     with project.server.shadow() as database:
         target = Target(database.url, f"shadow with {count} rows a table", analyze=True)
         skipped = _build(project, database, revision, queries, count)
-        before = _all(project, queries, target, "before")
+        before = _all(project, queries, target)
         with project.rehearsal(database) as session:
             session.open()
             result = session.step("upgrade", revision.revision)
@@ -166,7 +167,7 @@ def _around(
                 )
             session.finish()
         _analyse(project, database)
-        after = _all(project, queries, target, "after")
+        after = _all(project, queries, target, before)
     results = tuple(_result(q, before.get(q.name), after.get(q.name)) for q in queries)
     _keep(project, revision, results)
     answer = render(_answer(results, revision.revision), project.settings.language)
@@ -207,12 +208,20 @@ def _analyse(project: OpenProject, database: ShadowDatabase) -> None:
         connection.execute("VACUUM ANALYZE")
 
 
-def _all(project: OpenProject, queries: Sequence[HotQuery], target: Target, when: str) -> _Figures:
+def _all(
+    project: OpenProject,
+    queries: Sequence[HotQuery],
+    target: Target,
+    before: _Figures | None = None,
+) -> _Figures:
+    """Measure the queries; after the revision with the samples that were slowest before it."""
     found: _Figures = {}
+    when = "before" if before is None else "after"
     for query in queries:
         project.call.tell(f'Measuring "{query.name}" {when}')
         try:
-            found[query.name] = measure(query, target)
+            same = (before or {}).get(query.name)
+            found[query.name] = measure(query, target, same.sample if same else None)
         except InvalidInput:
             # A query may be valid only on one side of the revision (it reads the new column).
             if when == "after":
@@ -241,10 +250,18 @@ def _keep(project: OpenProject, revision: RevisionInfo, results: Sequence[QueryR
 
 def _answer(results: Sequence[QueryResult], where: str) -> Answer:
     over = [r.name for r in results if "OVER" in r.verdict]
-    key = "summary.explained_over" if over else "summary.explained"
     return Answer(
-        summary=(say(key, count=len(results), where=where, names=", ".join(over)),),
+        summary=(
+            say(_summary(results, over), count=len(results), where=where, names=", ".join(over)),
+        ),
         risk=Risk.MEDIUM if over else Risk.LOW,
         perf=tuple(say("perf.measured", name=r.name, verdict=r.verdict) for r in results),
-        next_steps=(say("next.index_by_measure"),) if over else (),
+        next_steps=(say("next.index_by_measure") if over else say("next.docs"),),
     )
+
+
+def _summary(results: Sequence[QueryResult], over: Sequence[str]) -> str:
+    if over:
+        return "summary.explained_over"
+    judged = any("SLA" in r.verdict for r in results)
+    return "summary.explained" if judged else "summary.explained_without_sla"

@@ -19,7 +19,14 @@ from replyx_db_agent.core.report import Answer, RecordReport, say
 from replyx_db_agent.core.schema import Change, diff
 from replyx_db_agent.cycle.answer import render, words
 from replyx_db_agent.cycle.done import missing
-from replyx_db_agent.cycle.judge import Judgement, findings, judge_rehearsal, statements, worst
+from replyx_db_agent.cycle.judge import (
+    Judgement,
+    findings,
+    judge_rehearsal,
+    shown_ddl,
+    statements,
+    worst,
+)
 from replyx_db_agent.cycle.load import OpenProject, open_project
 from replyx_db_agent.cycle.prove import recall, staleness, standing
 from replyx_db_agent.cycle.rehearse import Climb, climb
@@ -53,8 +60,8 @@ def record_task(call: Call, task: str, revisions: Sequence[str] = ("head",)) -> 
     climbed = climb(project, order)
     judged = tuple(judge_rehearsal(r, climbed.server_version_num) for r in climbed.rehearsals)
     changes = _changes(climbed)
-    status = _status(project, config, climbed, judged, changes)
-    record = _record(project, task, status, climbed, judged, changes)
+    status = _status(project, config, order, climbed, judged, changes)
+    record = _record(project, task, status, order, climbed, judged, changes)
     path = _write(project, record)
     answer = _answer(project, path, status, judged, climbed)
     return RecordReport(path, status, path, answer=render(answer, project.settings.language))
@@ -81,6 +88,7 @@ def _changes(climbed: Climb) -> tuple[Change, ...]:
 def _status(
     project: OpenProject,
     config: Config,
+    order: Sequence[RevisionInfo],
     climbed: Climb,
     judged: Sequence[Judgement],
     changes: Sequence[Change],
@@ -93,12 +101,16 @@ def _status(
             )
         except GuardrailRefusal as refusal:
             return words(
-                say("status.refused", guardrail=refusal.guardrail, problem=refusal.problem),
+                say(
+                    "status.refused",
+                    guardrail=refusal.guardrail,
+                    problem=refusal.problem.rstrip("."),
+                ),
                 language,
             )
     lacking = missing(
         project,
-        [r.revision for r in climbed.rehearsals],
+        order,
         [h for judgement in judged for h in judgement.hazards],
         {c.table or c.object for c in changes},
         {name: environment.kind for name, environment in config.environments.items()},
@@ -114,6 +126,7 @@ def _record(
     project: OpenProject,
     task: str,
     status: str,
+    order: Sequence[RevisionInfo],
     climbed: Climb,
     judged: Sequence[Judgement],
     changes: Sequence[Change],
@@ -125,7 +138,7 @@ def _record(
         date=datetime.now(),
         status=status,
         task=task,
-        migrations=tuple((r.revision.path, r.revision.doc) for r in climbed.rehearsals),
+        migrations=tuple((r.path, r.doc) for r in order),
         models=tuple((p, ", ".join(tables)) for p in _models(project, climbed, tables)),
         new_tables=_details(changes, "table", "added"),
         changed_columns=_details(changes, "column"),
@@ -136,7 +149,7 @@ def _record(
         data_migration=tuple(_data(climbed)),
         api_schemas=tuple(p for p in users if p.endswith(".py")),
         frontend_types=tuple(p for p in users if not p.endswith(".py")),
-        embeddings=tuple(c.detail for c in changes if _VECTOR.search(str(dict(c.after)))),
+        embeddings=tuple(c.detail for c in changes if _is_about_vectors(c)),
         next_api_contract=tuple(
             words(say("record.api_contract", object=c.object), project.settings.language)
             for c in changes
@@ -144,6 +157,10 @@ def _record(
         ),
         next_rad=(words(say("record.rad"), project.settings.language),) if changes else (),
     )
+
+
+def _is_about_vectors(change: Change) -> bool:
+    return any(_VECTOR.search(v or "") for v in (*change.before.values(), *change.after.values()))
 
 
 def _details(changes: Sequence[Change], kind: str, verb: str | None = None) -> tuple[str, ...]:
@@ -154,10 +171,12 @@ def _details(changes: Sequence[Change], kind: str, verb: str | None = None) -> t
 
 def _models(project: OpenProject, climbed: Climb, tables: Sequence[str]) -> Iterator[str]:
     """Yield the loaded files that declare a touched table (they name it in quotes)."""
+    names = "|".join(re.escape(t.rpartition(".")[2].strip('"')) for t in tables)
+    declared = re.compile(rf"""(["'])(?:{names})\1""")
     revisions = {r.path for r in project.history.revisions}
     for path in climbed.loaded.files:
         text = project.workspace.read(path) if path.endswith(".py") else None
-        if path not in revisions and text and any(f'"{t}"' in text for t in tables):
+        if tables and text and path not in revisions and declared.search(text):
             yield path
 
 
@@ -231,7 +250,7 @@ def _answer(
     return Answer(
         summary=(say("summary.recorded", status=status),),
         risk=worst((h for judgement in judged for h in judgement.hazards), Risk.LOW),
-        ddl=tuple(s.sql for r in climbed.rehearsals for s in r.upgrade),
+        ddl=shown_ddl(s.sql for r in climbed.rehearsals for s in r.upgrade),
         alembic=tuple(r.revision.path for r in climbed.rehearsals),
         docs=(say("docs.record", path=path),),
         rollback=tuple(

@@ -10,7 +10,7 @@ from replyx_db_agent.core.errors import InvalidInput
 from replyx_db_agent.core.model import Hazard, Risk
 from replyx_db_agent.core.report import Answer, Phrase, RevisionOutcome, StairwayReport, say
 from replyx_db_agent.cycle.answer import render
-from replyx_db_agent.cycle.judge import Judgement, judge_rehearsal, worst
+from replyx_db_agent.cycle.judge import Judgement, judge_rehearsal, shown_ddl, worst
 from replyx_db_agent.cycle.load import open_project
 from replyx_db_agent.cycle.prove import keep
 from replyx_db_agent.cycle.rehearse import ROWS, Climb, Rehearsal, climb
@@ -39,7 +39,8 @@ def run_stairway(
     else:
         line = (target,) if revision else project.since(None, target)
     climbed = climb(project, line, fill=rows)
-    keep(project, climbed)
+    if rows:
+        keep(project, climbed)
     judged = [(r, judge_rehearsal(r, climbed.server_version_num)) for r in climbed.rehearsals]
     clean = all(r.outcome == "clean" for r in climbed.rehearsals)
     return StairwayReport(
@@ -83,7 +84,10 @@ def _answer(climbed: Climb, clean: bool, risk: Risk) -> Answer:
     done = climbed.rehearsals
     bad = [r for r in done if r.outcome != "clean"]
     summary = (
-        say("summary.stairway_clean", count=len(done), rows=_rows(done[-1]))
+        say(
+            "summary.stairway_clean" if done[-1].rows_compared else "summary.stairway_clean_schema",
+            count=len(done),
+        )
         if clean
         else say(
             "summary.stairway_bad",
@@ -96,7 +100,7 @@ def _answer(climbed: Climb, clean: bool, risk: Risk) -> Answer:
     return Answer(
         summary=(summary,),
         risk=risk,
-        ddl=tuple(s.sql for s in done[-1].upgrade) if len(done) == 1 else (),
+        ddl=shown_ddl(s.sql for s in done[-1].upgrade) if len(done) == 1 else (),
         alembic=tuple(f"{r.revision.path}: {r.outcome}" for r in done),
         rollback=tuple(
             say(

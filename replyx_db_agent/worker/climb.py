@@ -120,6 +120,20 @@ class Climb:
                 result = connection.exec_driver_sql(sql, execution_options=options)
             return [[plain(value) for value in row] for row in result] if rows else None
 
+    def look(self, sql: str) -> list[list[Any]]:
+        """Run one query of the host in the very transaction of the step that is under way."""
+        connection: Any = self.context.connection
+        options = {"no_parameters": True}
+
+        def rows() -> list[list[Any]]:
+            result = connection.exec_driver_sql(sql, execution_options=options)
+            return [[plain(value) for value in row] for row in result]
+
+        if is_autocommit(connection):
+            return rows()
+        with connection.begin_nested():
+            return rows()
+
     def execute(self, sql: str, recorder: Recorder) -> None:
         """Run one statement of the host; outside a transaction where PostgreSQL insists on it."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import faulthandler
+import functools
 import os
 import random
 import resource
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, TextIO
 
@@ -228,12 +229,41 @@ class Job:
             return
         self._recorder.prepare(command["allowed"])
         step.migration_fn = self._recorder.around(step.migration_fn)
+        if command.get("inspect"):
+            step.migration_fn = self._inspected(climb, step.migration_fn)
         self._pending = {"direction": command["direction"], "revision": step.revision.revision}
         yield step
         climb.stepped(command["direction"], step.revision.revision)
         result = self._step_result(None)
         self._pending = None
         self._channel.send({"ok": result})
+
+    def _inspected(self, climb: Climb, migration: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the migration with a pause at its end, in its transaction, for the host to look.
+
+        The host's "stop" rolls the step back like a statement that is not planned (G10).
+        """
+
+        @functools.wraps(migration)
+        def inspected(*arguments: Any, **words: Any) -> None:
+            migration(*arguments, **words)
+            self._channel.send({"ok": {"paused": True}})
+            while True:
+                command = self._channel.receive()
+                if command is None:
+                    raise HungUp
+                if command["do"] == "proceed":
+                    return
+                if command["do"] == "stop":
+                    self._recorder.error = NotPlanned(command["problem"])
+                    raise self._recorder.error
+                try:
+                    answer: dict[str, Any] = {"ok": climb.look(command["sql"])}
+                except Exception as error:  # noqa: BLE001 - as in _between
+                    answer = {"problem": describe(error, self._root, 0)}
+                self._channel.send(answer)
+
+        return inspected
 
     def _may_step(self) -> None:
         if self._settings["purpose"] == "read":

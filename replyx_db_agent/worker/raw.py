@@ -31,7 +31,7 @@ def _heard(inherited: Callable[..., Any], recorder: Recorder, name: str) -> Call
         if not recorder.active or _asked_by_sqlalchemy():
             return inherited(self, statement, *arguments, **words)
         given = arguments[0] if arguments else words.get("params") or words.get("vars")
-        bound = bool(given) and not name.startswith("copy")
+        bound = None if name.startswith("copy") else given
         many = name == "executemany"
         is_autocommit = getattr(self.connection, "autocommit", False) is True
         with recorder.raw(_text(statement, self), bound, many, is_autocommit):

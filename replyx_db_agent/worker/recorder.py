@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ class Recorder:
 
     def __init__(self, root: ProjectRoot) -> None:
         self._root = root
-        self._allowed: list[str] | None = None
+        self._allowed: list[tuple[str, str | None]] | None = None
         self.active = False
         self._started = 0.0
         self._refusal: NotPlanned | None = None
@@ -36,9 +37,15 @@ class Recorder:
         event.listen(Engine, "after_cursor_execute", self._after)
         event.listen(Engine, "handle_error", self._failed)
 
-    def prepare(self, allowed: list[str] | None) -> None:
-        """Forget the last step; the next one may send `allowed` only (None: anything)."""
-        self._allowed = None if allowed is None else [normal(sql) for sql in allowed]
+    def prepare(self, allowed: list[Any] | None) -> None:
+        """Forget the last step; the next one may send `allowed` only (None: anything).
+
+        Each is a text, compared to the letter, or a pair of it and the digest of its values.
+        """
+        self._allowed = None
+        if allowed is not None:
+            pairs = [(one, None) if isinstance(one, str) else tuple(one) for one in allowed]
+            self._allowed = [(sql, values) for sql, values in pairs]
         self._refusal = None
         self.statements = []
         self.failing = None
@@ -68,10 +75,10 @@ class Recorder:
         self, connection: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool
     ) -> None:
         if self.active:
-            self._take(sql, bool(parameters), bool(many), is_autocommit(connection))
+            self._take(sql, parameters, bool(many), is_autocommit(connection))
 
     @contextmanager
-    def raw(self, sql: str, parameters: bool, many: bool, autocommit: bool) -> Iterator[None]:
+    def raw(self, sql: str, parameters: Any, many: bool, autocommit: bool) -> Iterator[None]:
         """Take down a statement that goes past SQLAlchemy, while it runs."""
         self._take(sql, parameters, many, autocommit)
         try:
@@ -81,9 +88,10 @@ class Recorder:
             raise
         self._after()
 
-    def _take(self, sql: str, parameters: bool, many: bool, autocommit: bool) -> None:
+    def _take(self, sql: str, parameters: Any, many: bool, autocommit: bool) -> None:
+        values = digest_of(parameters)
         if self._allowed is not None:
-            self._compare(sql, self._allowed)
+            self._compare(sql, values, self._allowed)
         file, line = self._place()
         self.statements.append(
             {
@@ -91,7 +99,8 @@ class Recorder:
                 "file": file,
                 "line": line,
                 "autocommit": autocommit,
-                "parameters": parameters,
+                "parameters": bool(parameters),
+                "values": values,
                 "executemany": many,
                 "seconds": 0.0,
             }
@@ -107,17 +116,19 @@ class Recorder:
             self.statements[-1]["seconds"] = time.perf_counter() - self._started
             self.failing = len(self.statements) - 1
 
-    def _compare(self, sql: str, allowed: list[str]) -> None:
+    def _compare(self, sql: str, values: str, allowed: list[tuple[str, str | None]]) -> None:
         """Refuse what is not next, and everything after it: the project may swallow an error."""
         position = len(self.statements)
         if self._refusal is None:
-            expected = allowed[position] if position < len(allowed) else None
-            if normal(sql) == expected:
+            expected, bound = allowed[position] if position < len(allowed) else (None, None)
+            if sql == expected and bound in (None, values):
                 return
-            wanted = f"The plan's next one is: {expected}" if expected else "The plan has no more."
+            wanted = f"The plan's next one is: {normal(expected)}" if expected else ""
+            if sql == expected:
+                wanted = "Its text is, but other values are bound to it than in the rehearsal."
             self._refusal = NotPlanned(
                 f"Statement {position + 1} is not the next one of the plan and was not sent: "
-                f"{normal(sql)} {wanted}"
+                f"{normal(sql)} {wanted or 'The plan has no more.'}"
             )
         raise self._refusal
 
@@ -128,7 +139,7 @@ class Recorder:
             raise NotPlanned(
                 f"The revision ended after {len(self.statements)} of the plan's "
                 f"{len(self._allowed)} statements. The next one of the plan was: "
-                f"{self._allowed[len(self.statements)]}"
+                f"{normal(self._allowed[len(self.statements)][0])}"
             )
 
     def _place(self) -> tuple[str | None, int | None]:
@@ -144,6 +155,11 @@ class Recorder:
                 found = found if found[0] else (file, walked.f_lineno)
             walked = walked.f_back
         return found
+
+
+def digest_of(parameters: Any) -> str:
+    """Return a digest of bound values, so that they can be compared and never be read."""
+    return hashlib.sha256(repr(parameters).encode()).hexdigest() if parameters else ""
 
 
 def normal(sql: str) -> str:

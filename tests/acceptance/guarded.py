@@ -29,8 +29,8 @@ SCHEMA = (
     "plan text DEFAULT 'free', balance numeric(12,4), mood mood)",
     "CREATE TABLE orders (id bigint PRIMARY KEY, user_id bigint REFERENCES users ON DELETE CASCADE,"
     " note text)",
-    "CREATE TABLE billing.invoices (id bigint PRIMARY KEY, total bigint, note text)",
-    'CREATE TABLE "Odd Name" (id bigint PRIMARY KEY, "Column" varchar(200), "naïve" text)',
+    "CREATE TABLE billing.invoices (id bigint PRIMARY KEY, total numeric(12,4), note text)",
+    'CREATE TABLE "Odd Name" (id bigint PRIMARY KEY, "Column" numeric(12,4), "naïve" text)',
     "CREATE TABLE users_archive (id bigint PRIMARY KEY, body text)",
     "CREATE TABLE events (id bigint, body text) PARTITION BY RANGE (id)",
     "CREATE TABLE events_first PARTITION OF events FOR VALUES FROM (0) TO (1000000)",
@@ -40,12 +40,13 @@ SCHEMA = (
     "CREATE FUNCTION wipe() RETURNS int LANGUAGE plpgsql AS "
     "'BEGIN DELETE FROM billing.invoices; RETURN 1; END'",
     "CREATE SEQUENCE numbers",
+    "CREATE TABLE numbers_seen (n int)",
 )
 FILLED = (
     "INSERT INTO users SELECT i, 'u' || i, 'n' || i, 'pro', i, 'glad' FROM generate_series(1,9) i",
     "INSERT INTO orders SELECT i, i, 'note' FROM generate_series(1,9) i",
     "INSERT INTO billing.invoices SELECT i, i, 'note' FROM generate_series(1,9) i",
-    """INSERT INTO "Odd Name" SELECT i, 'a', 'b' FROM generate_series(1,9) i""",
+    """INSERT INTO "Odd Name" SELECT i, i, 'b' FROM generate_series(1,9) i""",
     "INSERT INTO users_archive SELECT i, 'kept' FROM generate_series(1,9) i",
     "INSERT INTO events SELECT i, 'body' FROM generate_series(1,9) i",
 )

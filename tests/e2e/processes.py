@@ -92,25 +92,15 @@ def start(
 class Served:
     """A server over stdio, the client that talks to it, and what it wrote to stderr."""
 
-    def __init__(self, client: Client, log: Path, before: set[int]) -> None:
+    def __init__(self, client: Client, log: Path, pid: int) -> None:
         self.client = client
+        self.pid = pid
         self._log = log
-        self._before = before
 
     @property
     def stderr(self) -> str:
+        """What the server wrote to its stderr so far."""
         return self._log.read_text("utf-8")
-
-    @property
-    def pid(self) -> int:
-        """The server's process, a child of this test."""
-        found = [
-            pid
-            for pid in children(os.getpid())
-            if pid not in self._before and "serve" in command_line(pid)
-        ]
-        assert len(found) == 1
-        return found[0]
 
     async def call(self, tool: str, **arguments: object) -> dict[str, Any]:
         """Call a tool that works; return its data."""
@@ -148,7 +138,8 @@ async def served(
     with log.open("w", encoding="utf-8") as errlog:
         transport = stdio_client(parameters, errlog=errlog)
         async with Client(transport, **settings) as client:
-            yield Served(client, log, before)
+            new = children(os.getpid()) - before
+            yield Served(client, log, next(pid for pid in new if "serve" in command_line(pid)))
 
 
 # ---- processes from outside --------------------------------------------------------------------

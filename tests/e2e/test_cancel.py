@@ -23,6 +23,7 @@ from tests.e2e.processes import (
     wait_until,
     warm_worker,
 )
+from tests.projects import Rev
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +51,13 @@ def downgrade():
     return project
 
 
+BEGUN = """\
+def upgrade():
+    from pathlib import Path
+    Path(__file__).with_name("begun").touch()
+"""
+
+
 def begun(project: Path) -> bool:
     return (project / "migrations/versions/begun").exists()
 
@@ -58,7 +66,7 @@ def again(project: Path) -> None:
     (project / "migrations/versions/begun").unlink()
 
 
-@pytest.mark.parametrize("mode", ["legacy", "auto"])
+@pytest.mark.parametrize("mode", [pytest.param("legacy", marks=pytest.mark.slow), "auto"])
 async def test_a_long_call_reports_progress_and_ends_when_it_is_withdrawn(
     endless: Path, mode: str
 ) -> None:
@@ -111,6 +119,7 @@ async def test_a_killed_job_is_one_clear_error_and_the_next_call_works(endless: 
         assert (await server.call("check_revision"))["verdict"] == "clean"
 
 
+@pytest.mark.slow
 async def test_a_killed_postgres_under_a_living_server_is_started_again(
     project: Path, home: Path
 ) -> None:
@@ -140,6 +149,7 @@ def test_ctrl_c_in_a_stairway_ends_everything_with_one_line(endless: Path, home:
     assert postmaster(home) is None
 
 
+@pytest.mark.slow
 def test_a_command_that_is_terminated_leaves_nothing(endless: Path, home: Path) -> None:
     env = {"REPLYX_DB_AGENT_HOME": str(home)}
     with ended(start(endless, "stairway", env=env)) as process:
@@ -174,7 +184,15 @@ def serving(project: Path, home: Path) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, None])
+@pytest.mark.parametrize(
+    "how",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+        None,
+    ],
+)
 def test_a_server_that_is_ended_in_a_call_leaves_nothing(
     endless: Path, home: Path, how: signal.Signals | None
 ) -> None:
@@ -195,6 +213,7 @@ def test_a_server_that_is_ended_in_a_call_leaves_nothing(
     assert postmaster(home) is None
 
 
+@pytest.mark.slow
 def test_a_killed_server_leaves_no_worker_and_the_next_start_sweeps_postgres(
     endless: Path, home: Path
 ) -> None:
@@ -210,3 +229,28 @@ def test_a_killed_server_leaves_no_worker_and_the_next_start_sweeps_postgres(
     assert done.returncode == 0, done.stderr
     assert not is_alive(orphan)
     assert postmaster(home) is None
+
+
+@pytest.mark.slow
+async def test_a_postgres_that_is_killed_in_a_call_is_one_clear_error(
+    project: Path, home: Path
+) -> None:
+    waits = Rev("b2", "a1", "op.execute('SELECT pg_sleep(60)')")
+    path = project / "migrations/versions/b2.py"
+    path.write_text(waits.text.replace("def upgrade():", BEGUN), "utf-8")
+    errors: list[str] = []
+    async with served(project, {"REPLYX_DB_AGENT_HOME": str(home)}) as server:
+
+        async def call() -> None:
+            errors.append(await server.error("check_revision"))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call)
+            await soon(lambda: begun(project))
+            pid = postmaster(home)
+            assert pid
+            os.kill(pid, signal.SIGKILL)
+        assert "PostgreSQL" in errors[0] or "connection" in errors[0]
+        assert "defect" not in errors[0]
+        path.unlink()
+        assert (await server.call("check_revision"))["verdict"] == "clean"

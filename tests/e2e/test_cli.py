@@ -98,6 +98,7 @@ def test_code_1_is_findings(project: Path) -> None:
     assert data_of(done)["revisions"][0]["outcome"] == "leaves-trace"
 
 
+@pytest.mark.slow
 def test_a_difference_is_code_1_only_when_asked_for(project: Path) -> None:
     path = project / "models.py"
     path.write_text(path.read_text("utf-8") + "    nickname = Column(Text)\n", "utf-8")
@@ -211,6 +212,7 @@ def test_two_commands_work_on_one_project_at_once(project: Path) -> None:
     assert json.loads(evidence[0].read_text("utf-8"))["outcome"] == "clean"
 
 
+@pytest.mark.slow
 def test_the_whole_cycle_works_from_the_command_line(project: Path, database: str) -> None:
     env = {"DATABASE_URL": database}
     path = project / "models.py"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from mcp.types import ElicitResult
 
 from tests.e2e.conftest import tables
-from tests.e2e.processes import served
+from tests.e2e.processes import Served, served
 
 pytestmark = pytest.mark.anyio
 ERAS = ("legacy", "auto")
@@ -39,6 +40,9 @@ class Person:
 
 def says(approve: bool) -> ElicitResult:
     return ElicitResult(action="accept", content={"approve": approve})
+
+
+LEGACY = pytest.param("legacy", marks=pytest.mark.slow)
 
 
 @pytest.fixture(params=ERAS)
@@ -92,6 +96,7 @@ async def test_a_client_that_cannot_ask_has_not_approved(
     assert tables(database) == set()
 
 
+@pytest.mark.parametrize("mode", [LEGACY, "auto"])
 async def test_an_approval_among_the_arguments_approves_nothing(
     project: Path, database: str, mode: str
 ) -> None:
@@ -114,6 +119,7 @@ async def test_an_approval_among_the_arguments_approves_nothing(
             assert tables(database) == set()
 
 
+@pytest.mark.parametrize("mode", [LEGACY, "auto"])
 async def test_a_plan_that_changes_while_the_person_thinks_is_not_applied(
     project: Path, database: str, mode: str
 ) -> None:
@@ -137,16 +143,16 @@ async def test_a_plan_that_changes_while_the_person_thinks_is_not_applied(
 
 
 async def test_two_servers_work_on_one_project_at_the_same_time(project: Path) -> None:
-    import anyio
+    async with served(project) as one, served(project) as other:
+        assert one.pid != other.pid
+        outcomes: list[bool] = []
 
-    outcomes = []
+        async def rehearse(server: Served) -> None:
+            first = await server.call("run_stairway")
+            second = await server.call("run_stairway")
+            outcomes.extend((first["clean"], second["clean"]))
 
-    async def rehearse() -> None:
-        async with served(project) as server:
-            for _ in range(2):
-                outcomes.append((await server.call("run_stairway"))["clean"])
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(rehearse)
-        tasks.start_soon(rehearse)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(rehearse, one)
+            tasks.start_soon(rehearse, other)
     assert outcomes == [True] * 4

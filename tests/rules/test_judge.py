@@ -368,6 +368,29 @@ def test_a_downgrade_knows_the_types_its_upgrade_left() -> None:
     assert facts.index_tables["i"] == "t"
 
 
+def test_a_downgrade_that_makes_a_dropped_table_again_knows_that_it_is_new() -> None:
+    upgrade = [Statement("DROP TABLE t", sql.operations("DROP TABLE t"))]
+    facts = facts_for_downgrade(upgrade, Facts(column_types={("t", "a"): "text"}))
+    back = ["CREATE TABLE t (a text PRIMARY KEY)", "CREATE INDEX i ON t (a)"]
+    assert judge([Statement(text, sql.operations(text)) for text in back], facts) == ()
+
+
+def test_a_lock_that_guards_the_copy_of_a_narrowed_column_is_a_note() -> None:
+    texts = [
+        "SET LOCAL lock_timeout = '5s'",
+        "LOCK TABLE users IN SHARE MODE",
+        "CREATE TABLE replyx_db_agent.kept AS SELECT id, name FROM users",
+        "ALTER TABLE users ALTER COLUMN name TYPE varchar(50)",
+    ]
+    found = judge(
+        [Statement(text, sql.operations(text)) for text in texts],
+        Facts(column_types={("users", "name"): "text"}),
+    )
+    rules = {h.rule for h in found}
+    assert "lock-table" not in rules
+    assert {"writes-wait-for-archive", "column-type-narrowed"} <= rules
+
+
 def test_judging_many_statements_takes_time_in_proportion() -> None:
     adds = [f"ALTER TABLE t{n} ADD COLUMN c text" for n in range(1000)]
     statements = [Statement(text, sql.operations(text)) for text in adds]

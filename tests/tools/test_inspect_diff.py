@@ -1,7 +1,7 @@
 import pytest
 
 from tests.projects import Rev, env, write_project
-from tests.tools.calling import edit_models, error, files_of, report, text_of
+from tests.tools.calling import edit_models, error, files_of, headings, report, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -237,6 +237,7 @@ async def test_a_name_from_the_models_cannot_forge_a_part_of_the_answer(tmp_path
     project = write_project(tmp_path, env_py=env(models=models))
     data = await report(project, "inspect_diff")  # compares the headings
     assert len(data["changes"]) == 1
+    assert headings(await text_of(project, "inspect_diff")) == headings(data["answer"])
 
 
 async def test_the_answer_is_in_the_language_of_the_configuration(sample):

@@ -127,6 +127,32 @@ async def test_the_fields_say_what_the_revision_really_did(sample):
     assert "users.nickname" in record["NEXT STEPS"]["api-contract"]
 
 
+async def test_the_code_that_names_a_touched_table_is_named(sample):
+    (sample / "web").mkdir()
+    (sample / "web/user.ts").write_text("export type Row = Tables['users']\n", "utf-8")
+    (sample / "web/other.ts").write_text("export const superusers = 1\n", "utf-8")
+    nickname(sample)
+    record = parse(read(sample, await report(sample, "record_task", task="Ник")))
+    impact = record["ВЛИЯНИЕ НА ДРУГИЕ КОМПОНЕНТЫ"]
+    assert impact["Frontend types"] == "web/user.ts"
+    assert "scripts/seed.py" in impact["API schemas"]
+    assert "models.py" not in impact["API schemas"]
+
+
+async def test_data_changes_and_vectors_have_their_fields(sample):
+    upgrade = (
+        LIMIT
+        + """
+    op.execute("ALTER TABLE dialogs ADD COLUMN topic vector(8)")
+    op.execute("INSERT INTO users (email, display_name) VALUES ('a@b', 'a')")
+    """.replace("\n    ", "\n")
+    )
+    path = add_revision(sample, "202509010000", "topic", upgrade, "pass")
+    record = parse(read(sample, await report(sample, "record_task", task="Темы")))
+    assert record["СОВМЕСТИМОСТЬ"]["Data migration"].startswith(f"{path}:")
+    assert "topic" in record["ВЛИЯНИЕ НА ДРУГИЕ КОМПОНЕНТЫ"]["AI/embeddings"]
+
+
 async def test_empty_fields_say_so_and_no_placeholder_stays(sample):
     record = read(sample, await report(sample, "record_task", task="Рейтинг"))
     assert "- Новые таблицы: нет" in record
@@ -148,24 +174,22 @@ async def test_the_status_says_what_is_missing(sample, at_head):
     assert f"СТАТУС: {data['status']}" in read(sample, data)
 
 
-@pytest.mark.parametrize(
-    ("language", "finished", "first"), [("ru", "Завершено", "СТАТУС"), ("en", "Done", "STATUS")]
-)
-async def test_the_task_is_finished_when_everything_holds(
-    sample, at_head, language, finished, first
+async def test_the_task_is_finished_when_everything_holds_and_not_when_something_changes(
+    sample, at_head
 ):
-    (sample / "replyx-db-agent.toml").write_text(LOCAL_ONLY.format(language), "utf-8")
-    nickname(sample)
-    await done(sample)
-    data = await report(sample, "record_task", task="nickname")
-    assert data["status"] == finished
-    assert parse(read(sample, data))[first] == finished
-
-
-async def test_a_byte_more_in_the_revision_and_it_is_not_finished(sample, at_head):
     (sample / "replyx-db-agent.toml").write_text(LOCAL_ONLY.format("ru"), "utf-8")
     path = nickname(sample)
     await done(sample)
+    data = await report(sample, "record_task", task="Ник")
+    assert data["status"] == "Завершено"
+    assert parse(read(sample, data))["СТАТУС"] == "Завершено"
+
+    workflows = sample / ".github/workflows"
+    workflows.mkdir(parents=True)
+    status = (await report(sample, "record_task", task="Ник"))["status"]
+    assert status == "Частично: состояние CI неизвестно"
+    workflows.rmdir()
+
     with (sample / path).open("a", encoding="utf-8") as file:
         file.write("\n")
     status = (await report(sample, "record_task", task="Ник"))["status"]
@@ -173,13 +197,13 @@ async def test_a_byte_more_in_the_revision_and_it_is_not_finished(sample, at_hea
     assert "не применено и не сверено в «local»" in status
 
 
-async def test_the_state_of_ci_that_nobody_knows_is_missing(sample, at_head):
-    (sample / "replyx-db-agent.toml").write_text(LOCAL_ONLY.format("ru"), "utf-8")
+async def test_a_finished_task_is_done_in_english(sample, at_head):
+    (sample / "replyx-db-agent.toml").write_text(LOCAL_ONLY.format("en"), "utf-8")
     nickname(sample)
     await done(sample)
-    (sample / ".github/workflows").mkdir(parents=True)
-    status = (await report(sample, "record_task", task="Ник"))["status"]
-    assert status == "Частично: состояние CI неизвестно"
+    data = await report(sample, "record_task", task="nickname")
+    assert data["status"] == "Done"
+    assert parse(read(sample, data))["STATUS"] == "Done"
 
 
 async def test_a_query_over_a_touched_table_that_was_not_measured_is_missing(sample):
@@ -205,15 +229,22 @@ async def test_a_refused_revision_is_recorded_as_refused(sample):
     )
     data = await report(sample, "record_task", task="Удаление колонки")
     assert data["status"].startswith("Отклонено: G1: ")
+    assert ".." not in data["answer"].partition("**DDL plan**")[0]
     record = parse(read(sample, data))
     assert "users.legacy_external_ref" in record["СОВМЕСТИМОСТЬ"]["Breaking changes"]
 
 
 async def test_a_revision_that_does_not_go_up_is_never_finished(sample, at_head):
     (sample / "replyx-db-agent.toml").write_text(LOCAL_ONLY.format("ru"), "utf-8")
-    add_revision(sample, "202509010000", "broken", 'op.drop_column("users", "x")', "pass")
-    data = await report(sample, "record_task", task="Сломано")
+    broken = 'op.add_column("users", sa.Column("email", sa.Text))'
+    below = add_revision(sample, "202509010000", "broken", broken, "pass")
+    above = add_revision(sample, "202509020000", "above", "pass", "pass")
+    revisions = ["202509010000", "202509020000"]
+    data = await report(sample, "record_task", task="Сломано", revisions=revisions)
     assert data["status"].startswith("Частично: ")
+    assert "нет свежей репетиции ревизии 202509020000" in data["status"]
+    assert 'column "email" of relation "users" already exists' in data["status"]
+    assert {below, above} <= parse(read(sample, data))["СОЗДАННЫЕ/ОБНОВЛЕННЫЕ МИГРАЦИИ"].keys()
 
 
 async def test_records_of_one_second_all_survive(sample):
@@ -276,15 +307,18 @@ async def test_several_revisions_are_recorded_in_their_order(sample):
 
 
 async def test_the_record_folder_of_the_configuration_is_used(sample):
-    edit(sample / "replyx-db-agent.toml", 'language = "ru"\n',
-         'language = "ru"\nrecord_folder = "notes/db"\n')
-    assert (await report(sample, "record_task", task="Рейтинг"))["path"].startswith("notes/db/task_")
+    edit(
+        sample / "replyx-db-agent.toml",
+        'language = "ru"\n',
+        'language = "ru"\nrecord_folder = "notes/db"\n',
+    )
+    assert (await report(sample, "record_task", task="Рейтинг"))["path"].startswith(
+        "notes/db/task_"
+    )
 
 
 async def test_a_model_named_with_single_quotes_is_found(tmp_path):
-    models = (
-        "import sqlalchemy as sa\ntarget_metadata = sa.MetaData()\nimport tables\n"
-    )
+    models = "import sqlalchemy as sa\ntarget_metadata = sa.MetaData()\nimport tables\n"
     table = "import sqlalchemy as sa\nsa.Table('a', sa.MetaData(), sa.Column('id', sa.Integer))\n"
     revision = Rev("202501010000", None, 'op.execute("CREATE TABLE a (id int PRIMARY KEY)")')
     project = write_project(

@@ -240,7 +240,7 @@ def test_a_statement_that_is_not_the_next_of_the_plan_is_not_sent(
         op.execute("CREATE TABLE two (id int)")
     """
     write_project(tmp_path, [Rev("a1", None, body)])
-    plan = ["CREATE TABLE   one\n (id int)", "CREATE TABLE two (id int)"]
+    plan = ["CREATE TABLE one (id int)", "CREATE TABLE two (id int)"]
     with worker.session(Project(tmp_path), shadow.url) as session:
         session.open()
         result = session.step("upgrade", "a1", allowed=plan)

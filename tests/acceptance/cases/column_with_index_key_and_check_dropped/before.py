@@ -9,5 +9,10 @@ sa.Table(
     metadata,
     sa.Column("id", sa.BigInteger, primary_key=True),
     sa.Column("email", sa.Text, nullable=False),
-    sa.Column("team_id", sa.ForeignKey("teams.id"), sa.CheckConstraint("team_id > 0", name="positive"), index=True),
+    sa.Column(
+        "team_id",
+        sa.ForeignKey("teams.id"),
+        sa.CheckConstraint("team_id > 0", name="positive"),
+        index=True,
+    ),
 )

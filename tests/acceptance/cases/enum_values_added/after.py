@@ -7,5 +7,9 @@ sa.Table(
     metadata,
     sa.Column("id", sa.BigInteger, primary_key=True),
     sa.Column("email", sa.Text, nullable=False),
-    sa.Column("plan", sa.Enum("trial", "free", "team", "paid", "it's big", name="plan"), server_default="free"),
+    sa.Column(
+        "plan",
+        sa.Enum("trial", "free", "team", "paid", "it's big", name="plan"),
+        server_default="free",
+    ),
 )

@@ -11,5 +11,9 @@ sa.Table(
     sa.Column("attributes", JSONB),
     sa.Column("active", sa.Boolean),
     sa.Column("created", sa.DateTime(timezone=True)),
-    sa.Index("ix_users_search", sa.text("lower(email) text_pattern_ops"), sa.text("((attributes ->> 'city'))")),
+    sa.Index(
+        "ix_users_search",
+        sa.text("lower(email) text_pattern_ops"),
+        sa.text("((attributes ->> 'city'))"),
+    ),
 )

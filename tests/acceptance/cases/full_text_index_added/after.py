@@ -11,5 +11,9 @@ sa.Table(
     sa.Column("attributes", JSONB),
     sa.Column("active", sa.Boolean),
     sa.Column("created", sa.DateTime(timezone=True)),
-    sa.Index("ix_users_words", sa.text("to_tsvector('english'::regconfig, email)"), postgresql_using="gin"),
+    sa.Index(
+        "ix_users_words",
+        sa.text("to_tsvector('english'::regconfig, email)"),
+        postgresql_using="gin",
+    ),
 )

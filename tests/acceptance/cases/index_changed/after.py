@@ -11,5 +11,10 @@ sa.Table(
     sa.Column("attributes", JSONB),
     sa.Column("active", sa.Boolean),
     sa.Column("created", sa.DateTime(timezone=True)),
-    sa.Index("ix_users_attributes", "attributes", postgresql_using="gin", postgresql_ops={"attributes": "jsonb_path_ops"}),
+    sa.Index(
+        "ix_users_attributes",
+        "attributes",
+        postgresql_using="gin",
+        postgresql_ops={"attributes": "jsonb_path_ops"},
+    ),
 )

@@ -1,5 +1,4 @@
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 metadata = sa.MetaData()
 

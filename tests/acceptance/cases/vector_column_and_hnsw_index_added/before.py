@@ -1,5 +1,4 @@
 import sqlalchemy as sa
-from pgvector.sqlalchemy import Vector
 
 metadata = sa.MetaData()
 
