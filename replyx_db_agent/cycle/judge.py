@@ -12,9 +12,11 @@ from replyx_db_agent.core.model import (
     Facts,
     Hazard,
     HazardKind,
+    HiddenStatement,
     Read,
     Risk,
     Statement,
+    Unknown,
 )
 from replyx_db_agent.core.schema import diff
 from replyx_db_agent.cycle import seen
@@ -64,7 +66,7 @@ def judge_rehearsal(rehearsal: Rehearsal, server_version_num: int) -> Judgement:
         *seen.row_hazards(rehearsal, up),
         *seen.detached(rehearsal),
     ]
-    hazards += _seen(rehearsal, hazards, server_version_num)
+    hazards += _seen(rehearsal, up, hazards, server_version_num)
     destructive = tuple(DestructiveStep(h.rule, h.object) for h in hazards if is_destructive(h))
     hazards += _way_back(rehearsal, up, server_version_num)
     hazards += _form(rehearsal.revision)
@@ -94,11 +96,18 @@ def _upgrade(rehearsal: Rehearsal) -> tuple[Statement, ...]:
     )
 
 
-def _seen(rehearsal: Rehearsal, told: Sequence[Hazard], version: int) -> list[Hazard]:
-    """Return the destructive hazards that PostgreSQL showed and no text told of."""
+def _seen(
+    rehearsal: Rehearsal, up: Sequence[Statement], told: Sequence[Hazard], version: int
+) -> list[Hazard]:
+    """Return the destructive hazards that PostgreSQL showed and no text told of.
+
+    They stand at the line of the statement that hides something, where there is but one.
+    """
+    hidden = [s for s in up if any(isinstance(o, HiddenStatement | Unknown) for o in s.operations)]
+    line = hidden[0].line if len(hidden) == 1 else None
     known = {seen.plain(h.object) for h in told if is_destructive(h)}
     found = [
-        Statement("", (operation,), rehearsal.revision.path, transaction=number)
+        Statement("", (operation,), rehearsal.revision.path, line, transaction=number)
         for number, operation in enumerate(seen.operations(rehearsal))
     ]
     return [

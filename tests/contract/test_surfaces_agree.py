@@ -215,6 +215,19 @@ def test_both_languages_have_the_same_prompts():
     assert names[0] == names[1]
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("language", ["ru", "en"])
+async def test_the_prompts_are_served_in_the_projects_language(tmp_path, language):
+    (tmp_path / "replyx-db-agent.toml").write_text(f'language = "{language}"\n')
+    files = {p.stem: p.read_text("utf-8") for p in (ROOT / "prompts" / language).glob("*.md")}
+    async with Client(build(tmp_path)) as client:
+        served = {p.name: p for p in (await client.list_prompts()).prompts}
+        filled = await client.get_prompt("draft", {"message": "add nickname"})
+    assert set(served) == set(files)
+    assert all(p.description for p in served.values())
+    assert "add nickname" in filled.messages[0].content.text
+
+
 def test_the_agent_names_every_tool_and_no_other():
     text = (ROOT / "agent.md").read_text("utf-8")
     assert set(LOOKS_LIKE_A_TOOL.findall(text)) == set(TOOLS)

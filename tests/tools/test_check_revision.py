@@ -171,7 +171,8 @@ async def test_a_drop_hidden_in_a_do_block_is_found_by_the_trace_and_refused(tmp
     upgrade = """op.execute("DO $$ BEGIN EXECUTE 'DR' || 'OP TABLE users'; END $$")"""
     data = await report(with_users(tmp_path, upgrade), "check_revision")
     [found] = hazards_of(data, "table-dropped")
-    assert (found["object"], found["file"]) == ("users", "migrations/versions/202501020000.py")
+    place = (found["object"], found["file"], found["line"])
+    assert place == ("users", "migrations/versions/202501020000.py", 12)
     assert data["verdict"] == "refused"
     assert data["refusal"]["guardrail"] == "G1"
 
