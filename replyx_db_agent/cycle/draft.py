@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -54,11 +54,15 @@ _FORMS: dict[tuple[str, str], _Form] = {
 
 @dataclass(frozen=True)
 class DraftFile:
-    """A revision file that is still to be written; `path` is relative to the project."""
+    """A revision file that is still to be written; `path` is relative to the project.
+
+    `is_main`: it holds the transactional steps, and so whatever a draft drops or narrows.
+    """
 
     path: str
     revision: str
     text: str
+    is_main: bool
 
 
 def by_key(operations: Iterable[RenderedOperation]) -> dict[Key, list[RenderedOperation]]:
@@ -97,22 +101,30 @@ def _joined(parts: Sequence[Part]) -> list[Part]:
     return found
 
 
+def draft_of(
+    changes: Sequence[Change], world: World, parent: str | None, taken: Collection[str]
+) -> tuple[tuple[str, Part], ...]:
+    """Return the parts with their revision ids, one minute after the other."""
+    found: list[str] = []
+    parts = parts_of(changes, world)
+    for _ in parts:
+        below = found[-1] if found else parent
+        found.append(next_revision_id(datetime.now(UTC), {*taken, *found}, below))
+    main = next((name for name, part in zip(found, parts, strict=True) if not part.suffix), "")
+    parts = parts_of(changes, replace(world, revision=main))
+    return tuple(zip(found, parts, strict=True))
+
+
 def files_of(
-    project: OpenProject,
-    message: str,
-    parts: Sequence[Part],
-    first: str,
-    parent: str | None,
+    project: OpenProject, message: str, draft: Sequence[tuple[str, Part]], parent: str | None
 ) -> tuple[DraftFile, ...]:
-    """Return the files of these parts, one after the other from `first` on."""
-    taken = {r.revision for r in project.history.revisions}
-    drafted: list[DraftFile] = []
-    revision = first
-    for part in parts:
-        drafted.append(_file(project, message, part, revision, parent, several=len(parts) > 1))
-        taken.add(revision)
-        parent, revision = revision, next_revision_id(datetime.now(UTC), taken, revision)
-    return tuple(drafted)
+    """Return the files of a draft, each on top of the one before."""
+    below = (parent, *(revision for revision, _ in draft))
+    several = len(draft) > 1
+    return tuple(
+        _file(project, message, part, revision, down, several=several)
+        for (revision, part), down in zip(draft, below, strict=False)
+    )
 
 
 def _file(
@@ -143,7 +155,9 @@ def _file(
         downgrade=downgrade,
     )
     name = f"{revision}_{short_name(message)}{part.suffix if several else ''}.py"
-    return DraftFile(f"{project.history.versions[0]}/{name}", revision, formatted(text))
+    return DraftFile(
+        f"{project.history.versions[0]}/{name}", revision, formatted(text), not part.suffix
+    )
 
 
 def _sentence(message: str) -> str:

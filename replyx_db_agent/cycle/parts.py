@@ -51,14 +51,14 @@ def together(order: int, up: str, down: str, imports: tuple[str, ...] = ()) -> P
 class World:
     """What a draft is made from: both schemas and what autogenerate rendered, by what it is about.
 
-    `revision` is the id of the draft's first file: archives are named after it.
+    `revision` is the id of the transactional revision: archives are named after it.
     """
 
     head: Snapshot
     models: Snapshot
     operations: Mapping[Key, Sequence[RenderedOperation]]
-    revision: str
     narrowed: frozenset[Parts] = frozenset()
+    revision: str = ""
 
     def operation(self, key: Key, *kinds: str) -> RenderedOperation | None:
         """Return the operation of one of these kinds that is about this."""

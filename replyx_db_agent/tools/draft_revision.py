@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from replyx_db_agent.config import load
 from replyx_db_agent.core.call import Call
@@ -12,7 +11,7 @@ from replyx_db_agent.core.docs_mapping import docs_due_for
 from replyx_db_agent.core.errors import EnvironmentProblem, GuardrailRefusal, InvalidInput
 from replyx_db_agent.core.guardrails import PLAN_FILE, DestructiveStep, may_draft_destructive
 from replyx_db_agent.core.model import Risk
-from replyx_db_agent.core.naming import next_revision_id, short_name
+from replyx_db_agent.core.naming import short_name
 from replyx_db_agent.core.report import (
     Answer,
     DraftedRevision,
@@ -33,7 +32,7 @@ from replyx_db_agent.cycle.compare import (
     snapshot_at_heads,
     with_what_they_rest_on,
 )
-from replyx_db_agent.cycle.draft import DraftFile, by_key, files_of, parts_of
+from replyx_db_agent.cycle.draft import DraftFile, by_key, draft_of, files_of
 from replyx_db_agent.cycle.draft_proof import Proof, rehearsed
 from replyx_db_agent.cycle.judge import worst
 from replyx_db_agent.cycle.load import OpenProject, open_project
@@ -126,9 +125,7 @@ def _is_about(change: Change, only: Sequence[str]) -> bool:
 
 def _draft(project: OpenProject, message: str, wanted: _Wanted) -> DraftReport:
     parent = project.head.revision if project.history.heads else None
-    taken = {r.revision for r in project.history.revisions}
-    first = next_revision_id(datetime.now(UTC), taken, parent)
-    drafted = parts_of(wanted.changes, _world(project, wanted, first))
+    drafted = draft_of(wanted.changes, _world(project, wanted), parent, _taken(project))
     if not drafted:
         return DraftReport(
             (),
@@ -138,11 +135,11 @@ def _draft(project: OpenProject, message: str, wanted: _Wanted) -> DraftReport:
                 Answer((say("summary.nothing_rendered"),), Risk.LOW), project.settings.language
             ),
         )
-    written = _write(project, files_of(project, message, drafted, first, parent))
+    written = _write(project, files_of(project, message, drafted, parent))
     try:
         proof, remaining = _prove(project, written, wanted)
         if wanted.destructive:
-            _open_section(project, message, first)
+            _open_section(project, message, _main(written))
     except BaseException:
         for file in written:
             project.workspace.remove(file.path)
@@ -150,7 +147,16 @@ def _draft(project: OpenProject, message: str, wanted: _Wanted) -> DraftReport:
     return _report(project, wanted, written, proof, remaining)
 
 
-def _world(project: OpenProject, wanted: _Wanted, revision: str) -> World:
+def _taken(project: OpenProject) -> set[str]:
+    return {r.revision for r in project.history.revisions}
+
+
+def _main(written: Sequence[DraftFile]) -> str:
+    """Return the revision that drops or narrows; the others only make way for it."""
+    return next((f.revision for f in written if f.is_main), written[0].revision)
+
+
+def _world(project: OpenProject, wanted: _Wanted) -> World:
     """Return both schemas, and autogenerate's operations from one to the other."""
     with project.server.shadow() as database, project.rehearsal(database) as session:
         project.call.tell("Rendering the operations")
@@ -163,7 +169,7 @@ def _world(project: OpenProject, wanted: _Wanted, revision: str) -> World:
         for change in wanted.changes
         if any(h.rule == "column-type-narrowed" for h in hazards_of(change, comparison))
     )
-    return World(comparison.head, comparison.models, by_key(operations), revision, narrowed)
+    return World(comparison.head, comparison.models, by_key(operations), narrowed)
 
 
 def _unrendered(change: Change) -> str:
@@ -262,7 +268,7 @@ def _answer(
     last = written[-1].revision
     steps: list[Phrase] = []
     if wanted.destructive:
-        steps.append(say("next.fill_plan", path=PLAN_FILE, revision=written[0].revision))
+        steps.append(say("next.fill_plan", path=PLAN_FILE, revision=_main(written)))
     steps += [say("next.stairway", revision=last), say("next.apply", revision=last)]
     return Answer(
         summary=(say(key, names=names, count=len(written), left="; ".join(left)),),

@@ -32,9 +32,11 @@ from replyx_db_agent.core.call import Call
 from replyx_db_agent.core.cancel import Cancel
 from replyx_db_agent.core.errors import Cancelled
 from replyx_db_agent.core.report import DraftReport
+from replyx_db_agent.core.rollback_plan import find_section
 from replyx_db_agent.core.schema import Snapshot, diff
 from replyx_db_agent.engines import catalog
 from replyx_db_agent.engines.shadow import ShadowDatabase, ShadowServer
+from replyx_db_agent.rules import DESTRUCTIVE
 from replyx_db_agent.tools.draft_revision import draft_revision
 from replyx_db_agent.tools.inspect_diff import inspect_diff
 from replyx_db_agent.tools.run_stairway import run_stairway
@@ -142,6 +144,7 @@ def test_what_is_drafted_holds_up(case: Case, tmp_path: Path, server: ShadowServ
     report = draft_revision(Call(project), case.message, case.only, destructive=case.destructive)
     said_what_it_should(case, report)
     well_written(case, report, project)
+    asks_for_a_plan(case, report, project)
     if case.proved and report.revisions:
         comes_and_goes(case, project, server)
         leaves_nothing_to_do(case, report, project)
@@ -173,6 +176,16 @@ def well_written(case: Case, report: DraftReport, project: Path) -> None:
         options = ("format", "--diff", "--line-length", "100", "--isolated", "--no-cache")
         done = subprocess.run([ruff(), *options, *paths], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout
+
+
+def asks_for_a_plan(case: Case, report: DraftReport, project: Path) -> None:
+    """The revision that is destructive, and no other, has its section in the rollback plan."""
+    plan = project / "docs/db/rollback_plan.md"
+    text = plan.read_text("utf-8") if plan.exists() else ""
+    lost = {h.file for h in report.hazards if h.rule in DESTRUCTIVE} if case.destructive else set()
+    for revision in report.revisions:
+        is_main = revision.path in lost and not revision.path.endswith("_enum.py")
+        assert (find_section(text, revision.revision) is not None) == is_main
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
