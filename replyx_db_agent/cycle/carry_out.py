@@ -96,8 +96,9 @@ def _climb(project: OpenProject, prepared: Prepared, carried: Carried) -> None:
     rehearsals = prepared.climbed.rehearsals if prepared.climbed else ()
     with project.worker.session(
         project.project,
-        postgres.with_lock_timeout(prepared.site.url, LOCK_TIMEOUT),
+        prepared.site.url,
         purpose="apply",
+        lock_timeout=LOCK_TIMEOUT,
         env_url_names=project.settings.secret_names,
         cancel=project.call.cancel,
     ) as session:

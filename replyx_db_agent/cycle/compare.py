@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from replyx_db_agent.core.model import Facts, Hazard, Statement
 from replyx_db_agent.core.schema import Change, Snapshot, diff, suggest_renames
+from replyx_db_agent.cycle.drafting.names import parts
+from replyx_db_agent.cycle.drafting.planned import planned_ddl as planned_ddl
 from replyx_db_agent.cycle.load import OpenProject
-from replyx_db_agent.cycle.names import parts
-from replyx_db_agent.cycle.planned import planned_ddl as planned_ddl
 from replyx_db_agent.cycle.rehearse import stand_at
 from replyx_db_agent.engines import catalog, sql
 from replyx_db_agent.engines.project import RevisionInfo, Session

@@ -112,17 +112,6 @@ def parse_url(url: str, *, name: str = "DATABASE_URL") -> dict[str, str]:
     return {key: value for key, value in parts.items() if value}
 
 
-def with_lock_timeout(url: str, seconds: float) -> str:
-    """Return the URL with a lock_timeout for the session; one that sets `options` stays as it is.
-
-    https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-LOCK-TIMEOUT
-    """
-    if re.search(r"[?&]options=", url):
-        return url
-    joint = "&" if "?" in url else "?"
-    return f"{url}{joint}options=-c%20lock_timeout%3D{_milliseconds(seconds)}"
-
-
 def identity(conn: psycopg.Connection) -> ServerIdentity:
     """Read which cluster, database and version `conn` has reached (one round trip)."""
     from psycopg import Error, errors

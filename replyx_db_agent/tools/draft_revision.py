@@ -32,12 +32,12 @@ from replyx_db_agent.cycle.compare import (
     snapshot_at_heads,
     with_what_they_rest_on,
 )
-from replyx_db_agent.cycle.draft import DraftFile, by_key, draft_of, files_of
-from replyx_db_agent.cycle.draft_proof import Proof, rehearsed
+from replyx_db_agent.cycle.drafting.draft import DraftFile, by_key, draft_of, files_of
+from replyx_db_agent.cycle.drafting.names import is_named, parts
+from replyx_db_agent.cycle.drafting.parts import World
+from replyx_db_agent.cycle.drafting.proof import Proof, rehearsed
 from replyx_db_agent.cycle.judge import worst
 from replyx_db_agent.cycle.load import OpenProject, open_project
-from replyx_db_agent.cycle.names import is_named, parts
-from replyx_db_agent.cycle.parts import World
 from replyx_db_agent.rules import DESTRUCTIVE
 
 

@@ -101,7 +101,7 @@ class Job:
         self._root = ProjectRoot(settings["root"])
         self._reads = Reads(self._root)
         self._recorder = Recorder(self._root)
-        self._target = redirect.Target(settings["database_url"])
+        self._target = redirect.Target(settings["database_url"], settings["lock_timeout"])
         self._climb: Climb | None = None
         self._pending: dict[str, Any] | None = None
         self._finished = False

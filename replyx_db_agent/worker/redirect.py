@@ -59,8 +59,9 @@ KEPT = frozenset(
 class Target:
     """The one database of this job, in the words of each driver."""
 
-    def __init__(self, database_url: str | None) -> None:
+    def __init__(self, database_url: str | None, lock_timeout: float | None = None) -> None:
         self._url = session_url(database_url) if database_url else None
+        self._lock_timeout = lock_timeout
 
     @property
     def url(self) -> URL:
@@ -76,7 +77,11 @@ class Target:
         """Arguments for psycopg and psycopg2: libpq's own words."""
         url = self.url
         words = url.translate_connect_args(username="user", database="dbname")
-        return {**words, **{key: _text(value) for key, value in url.query.items()}}
+        words.update({key: _text(value) for key, value in url.query.items()})
+        if self._lock_timeout is not None:
+            limit = f"-c lock_timeout={round(self._lock_timeout * 1000)}"
+            words["options"] = f"{limit} {words.get('options', '')}".strip()
+        return words
 
     def asyncpg(self) -> dict[str, Any]:
         """Arguments for asyncpg, which knows a socket as a host and sslmode as ssl."""
@@ -241,9 +246,9 @@ def _merged(given: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in given.items() if key in KEPT and value is not None}
     both = {**kept, **target}
     if kept.get("options") and target.get("options") and kept["options"] != target["options"]:
-        both["options"] = f"{kept['options']} {target['options']}"
+        both["options"] = f"{target['options']} {kept['options']}"
     if kept.get("server_settings") and target.get("server_settings"):
-        both["server_settings"] = {**kept["server_settings"], **target["server_settings"]}
+        both["server_settings"] = {**target["server_settings"], **kept["server_settings"]}
     return both
 
 

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from replyx_db_agent.cycle.source import MOST_COLUMNS, execute, formatted, string, with_arguments
+from replyx_db_agent.cycle.drafting.source import (
+    MOST_COLUMNS,
+    execute,
+    formatted,
+    string,
+    with_arguments,
+)
 
 LONG = "SELECT count(*) FROM a_table_with_a_long_name WHERE a_column_with_a_long_name IS NOT NULL"
 SOURCES = {

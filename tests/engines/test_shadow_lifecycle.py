@@ -17,9 +17,8 @@ from pathlib import Path
 import pytest
 
 from replyx_db_agent.core.errors import EnvironmentProblem, InvalidInput
-from replyx_db_agent.engines import lease
 from replyx_db_agent.engines.postgres import connect
-from replyx_db_agent.engines.shadow import ShadowServer
+from replyx_db_agent.engines.shadow import ShadowServer, lease
 
 OWNER = """
 import os, sys
@@ -388,7 +387,7 @@ def test_ctrl_c_in_the_middle_of_a_start_leaves_no_server(
 
 
 def test_an_installation_out_of_the_servers_users_reach_is_copied_once(home: Path) -> None:
-    from replyx_db_agent.engines import installation
+    from replyx_db_agent.engines.shadow import installation
 
     found = installation.find()
     nobody = installation.Account(65534, 65534, "nobody")
@@ -404,7 +403,7 @@ def test_an_installation_out_of_the_servers_users_reach_is_copied_once(home: Pat
 
 
 def test_a_program_that_is_missing_is_named(home: Path) -> None:
-    from replyx_db_agent.engines.installation import Installation
+    from replyx_db_agent.engines.shadow.installation import Installation
 
     with pytest.raises(EnvironmentProblem, match="pip install --force-reinstall"):
         Installation(home, "18.6").binary("initdb")

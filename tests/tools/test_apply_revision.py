@@ -92,3 +92,30 @@ async def test_an_approval_is_no_argument(pending, at_head, monkeypatch):
 async def test_an_unknown_environment_is_an_error_that_names_the_known_ones(sample):
     text = await error(sample, "apply_revision", environment="prod")
     assert '"local", "staging"' in text
+
+
+async def test_env_py_finds_the_url_as_it_was_given(pending, at_head):
+    """Alembic's configuration reads a % as the start of a blank, so none may be added."""
+    env_py = pending / "alembic/env.py"
+    text = env_py.read_text("utf-8").replace(
+        "target_metadata = Base.metadata\n",
+        "import os\n"
+        'context.config.set_main_option("sqlalchemy.url", os.environ["DATABASE_URL"])\n'
+        "target_metadata = Base.metadata\n",
+    )
+    env_py.write_text(text, "utf-8")
+    data = await report(pending, "apply_revision", environment="local")
+    assert (data["done"], data["verified"]) == (True, True)
+
+
+async def test_a_statement_without_a_limit_of_its_own_waits_five_seconds_for_its_lock(
+    pending, at_head
+):
+    path = next((pending / "alembic/versions").glob("202509010000*.py"))
+    keep = "op.execute(\"CREATE TABLE seen AS SELECT current_setting('lock_timeout') AS waits\")"
+    forget = 'op.execute("DROP TABLE seen")'
+    text = path.read_text("utf-8").replace(ADD, f"{ADD}\n    {keep}", 1)
+    path.write_text(text.replace(DROP, f"{DROP}\n    {forget}", 1), "utf-8")
+    await report(pending, "apply_revision", environment="local")
+    with psycopg.connect(at_head.url.replace("+psycopg", "")) as connection:
+        assert connection.execute("SELECT waits FROM seen").fetchone() == ("5s",)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from replyx_db_agent.engines.databases import (
+from replyx_db_agent.engines.shadow.databases import (
     BASE,
     LOCK,
     SQL,
@@ -19,7 +19,7 @@ from replyx_db_agent.engines.databases import (
     marker_of,
     read_marker,
 )
-from replyx_db_agent.engines.lease import MADE_BY
+from replyx_db_agent.engines.shadow.lease import MADE_BY
 
 if TYPE_CHECKING:
     import psycopg

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from replyx_db_agent.engines.rows_hints import Hint, bound_hints
-from replyx_db_agent.engines.rows_values import Type
+from replyx_db_agent.engines.rows.hints import Hint, bound_hints
+from replyx_db_agent.engines.rows.values import Type
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from replyx_db_agent.core.errors import DbAgentError, EnvironmentProblem
-from replyx_db_agent.engines import cluster, databases, installation, lease, settings, templates
-from replyx_db_agent.engines.databases import ShadowDatabase
 from replyx_db_agent.engines.postgres import ServerIdentity, connect, identity
+from replyx_db_agent.engines.shadow import (
+    cluster,
+    databases,
+    installation,
+    lease,
+    settings,
+    templates,
+)
+from replyx_db_agent.engines.shadow.databases import ShadowDatabase
 
 if TYPE_CHECKING:
     import psycopg
-
-__all__ = ["ShadowDatabase", "ShadowServer"]
 
 
 def _silent(message: str) -> None:

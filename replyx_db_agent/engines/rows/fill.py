@@ -11,26 +11,9 @@ from typing import get_args
 from replyx_db_agent.core.schema import Snapshot
 from replyx_db_agent.engines.catalog import Query, is_version_table
 from replyx_db_agent.engines.quoting import quote_literal
-from replyx_db_agent.engines.rows_digest import (
-    ColumnDigest,
-    Digests,
-    TableDigest,
-    compare,
-    digest,
-)
-from replyx_db_agent.engines.rows_plan import Manner, NoValues, insert_statement
-from replyx_db_agent.engines.rows_tables import Table, table_of
-from replyx_db_agent.engines.rows_values import types_of
-
-__all__ = [
-    "ColumnDigest",
-    "Digests",
-    "FillReport",
-    "TableDigest",
-    "compare",
-    "digest",
-    "fill",
-]
+from replyx_db_agent.engines.rows.plan import Manner, NoValues, insert_statement
+from replyx_db_agent.engines.rows.tables import Table, table_of
+from replyx_db_agent.engines.rows.values import types_of
 
 _ANSWER = "replyx_db_agent.rows"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from replyx_db_agent.core.errors import EnvironmentProblem, InvalidInput
-from replyx_db_agent.engines.lease import MADE_BY, write_private
+from replyx_db_agent.engines.shadow.lease import MADE_BY, write_private
 
 if TYPE_CHECKING:
     import psycopg

@@ -12,17 +12,15 @@ from importlib.resources import files
 
 from replyx_db_agent.core.naming import next_revision_id, short_name
 from replyx_db_agent.core.schema import Change
-from replyx_db_agent.cycle import (
-    draft_columns,
-    draft_constraints,
-    draft_indexes,
-    draft_tables,
-    draft_types,
-)
+from replyx_db_agent.cycle.drafting import columns as draft_columns
+from replyx_db_agent.cycle.drafting import constraints as draft_constraints
+from replyx_db_agent.cycle.drafting import indexes as draft_indexes
+from replyx_db_agent.cycle.drafting import tables as draft_tables
+from replyx_db_agent.cycle.drafting import types as draft_types
+from replyx_db_agent.cycle.drafting.names import Key, key_of_change, key_of_operation
+from replyx_db_agent.cycle.drafting.parts import SCHEMA, Part, Step, World
+from replyx_db_agent.cycle.drafting.source import execute, formatted
 from replyx_db_agent.cycle.load import OpenProject
-from replyx_db_agent.cycle.names import Key, key_of_change, key_of_operation
-from replyx_db_agent.cycle.parts import SCHEMA, Part, Step, World
-from replyx_db_agent.cycle.source import execute, formatted
 from replyx_db_agent.engines.project import RenderedOperation
 
 LOCK_TIMEOUT = "5s"

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from replyx_db_agent.core.schema import Change
-from replyx_db_agent.cycle import parts as place
-from replyx_db_agent.cycle.draft_tables import comment_changed, comment_on
-from replyx_db_agent.cycle.names import key_of_change
-from replyx_db_agent.cycle.parts import Part, Step, World
-from replyx_db_agent.cycle.source import execute, sql_text, with_arguments
+from replyx_db_agent.cycle.drafting import parts as place
+from replyx_db_agent.cycle.drafting.names import key_of_change
+from replyx_db_agent.cycle.drafting.parts import Part, Step, World
+from replyx_db_agent.cycle.drafting.source import execute, sql_text, with_arguments
+from replyx_db_agent.cycle.drafting.tables import comment_changed, comment_on
 from replyx_db_agent.engines.quoting import quote_literal
 
 _OF_PLAIN_COLUMNS = re.compile(

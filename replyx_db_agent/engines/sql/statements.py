@@ -25,9 +25,9 @@ from replyx_db_agent.core.model import (
     Truncate,
     Unknown,
 )
-from replyx_db_agent.engines.sql_functions import called, effects_of_calls
-from replyx_db_agent.engines.sql_tables import alter_table, create_index, create_table
-from replyx_db_agent.engines.sql_tree import (
+from replyx_db_agent.engines.sql.functions import called, effects_of_calls
+from replyx_db_agent.engines.sql.tables import alter_table, create_index, create_table
+from replyx_db_agent.engines.sql.tree import (
     Deparse,
     Node,
     cascades,

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 
 from replyx_db_agent.core.schema import Change, SchemaObject, Snapshot
-from replyx_db_agent.cycle import parts as place
-from replyx_db_agent.cycle.draft_kept import kept_table
-from replyx_db_agent.cycle.names import Key, key_of_change, parts
-from replyx_db_agent.cycle.parts import Part, Step, World, of_table, together
-from replyx_db_agent.cycle.source import execute
+from replyx_db_agent.cycle.drafting import parts as place
+from replyx_db_agent.cycle.drafting.kept import kept_table
+from replyx_db_agent.cycle.drafting.names import Key, key_of_change, parts
+from replyx_db_agent.cycle.drafting.parts import Part, Step, World, of_table, together
+from replyx_db_agent.cycle.drafting.source import execute
 
 _REFERS = re.compile(r"\bREFERENCES ((?:\"[^\"]+\"|[^(\" ])+)\(")
 

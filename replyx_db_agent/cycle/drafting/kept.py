@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from replyx_db_agent.core.errors import InvalidInput
 from replyx_db_agent.core.schema import Change, SchemaObject, Snapshot
+from replyx_db_agent.cycle.drafting.names import parts, quoted
+from replyx_db_agent.cycle.drafting.parts import Step, World, of_table
+from replyx_db_agent.cycle.drafting.source import execute
 from replyx_db_agent.cycle.judge import ARCHIVE_SCHEMA
-from replyx_db_agent.cycle.names import parts, quoted
-from replyx_db_agent.cycle.parts import Step, World, of_table
-from replyx_db_agent.cycle.source import execute
 from replyx_db_agent.engines.quoting import quote_literal
 
 

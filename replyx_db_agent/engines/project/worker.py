@@ -20,38 +20,16 @@ from urllib.parse import unquote, urlsplit
 
 from replyx_db_agent.core.cancel import Cancel
 from replyx_db_agent.core.errors import EnvironmentProblem, InvalidInput
-from replyx_db_agent.engines.project_answers import (
-    EmittedStatement,
+from replyx_db_agent.engines.project.answers import (
     History,
-    Loaded,
-    Opened,
-    RenderedOperation,
-    RevisionInfo,
-    StepError,
-    StepResult,
 )
-from replyx_db_agent.engines.project_folder import Project
-from replyx_db_agent.engines.project_pipes import Lines, Output
-from replyx_db_agent.engines.project_session import Session
-
-__all__ = [
-    "EmittedStatement",
-    "History",
-    "Loaded",
-    "Opened",
-    "Project",
-    "RenderedOperation",
-    "RevisionInfo",
-    "Session",
-    "StepError",
-    "StepResult",
-    "Worker",
-    "worker_for",
-]
+from replyx_db_agent.engines.project.folder import Project
+from replyx_db_agent.engines.project.pipes import Lines, Output
+from replyx_db_agent.engines.project.session import Session
 
 Purpose = Literal["rehearsal", "apply", "read"]
 
-PACKAGE = Path(__file__).resolve().parent.parent
+PACKAGE = Path(__file__).resolve().parents[2]
 PASSED_ON = ("PATH", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 START_LIMIT = 60.0
 FORK_LIMIT = 30.0
@@ -222,11 +200,13 @@ class Worker:
         *,
         purpose: Purpose = "rehearsal",
         env_url_names: Sequence[str] = ("DATABASE_URL",),
+        lock_timeout: float | None = None,
         cancel: Cancel | None = None,
     ) -> Iterator[Session]:
         """Open a session on `project` in which every connection goes to `database_url`.
 
         `env_url_names`: the variables under which the project's code finds that URL.
+        `lock_timeout`: seconds a statement waits for a lock where the project sets no limit.
         Without a database_url the project's files can be read, and nothing can be connected to.
         """
         project.check()
@@ -234,6 +214,7 @@ class Worker:
             cancel.check()
         with tempfile.TemporaryDirectory(prefix="replyx-home-", ignore_cleanup_errors=True) as home:
             job = _job(project, database_url, purpose, env_url_names, home)
+            job["lock_timeout"] = lock_timeout
             session = self._begin(job, project, database_url, cancel)
             try:
                 yield session

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from replyx_db_agent.core.schema import Change
-from replyx_db_agent.cycle.enum_labels import added_labels, labels_of
+from replyx_db_agent.cycle.drafting.enum_labels import added_labels, labels_of
 
 _VALIDATED_APART = ("FOREIGN KEY", "CHECK")
 _COLUMN = re.compile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from replyx_db_agent.core.model import AlterOther, HiddenStatement, Operation, SetVariable
-from replyx_db_agent.engines.sql_tree import Node, constant, name_of, named, qualified, strings
+from replyx_db_agent.engines.sql.tree import Node, constant, name_of, named, qualified, strings
 
 _PURE = """
 abs acos age any_value array_agg array_append array_cat array_dims array_fill array_length

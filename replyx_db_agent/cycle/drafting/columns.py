@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 
 from replyx_db_agent.core.schema import Change
-from replyx_db_agent.cycle import parts as place
-from replyx_db_agent.cycle.draft_kept import kept_column
-from replyx_db_agent.cycle.draft_tables import comment_changed, comment_on
-from replyx_db_agent.cycle.names import key_of_change, parts, quoted
-from replyx_db_agent.cycle.parts import Part, Step, World, together
-from replyx_db_agent.cycle.source import execute
+from replyx_db_agent.cycle.drafting import parts as place
+from replyx_db_agent.cycle.drafting.kept import kept_column
+from replyx_db_agent.cycle.drafting.names import key_of_change, parts, quoted
+from replyx_db_agent.cycle.drafting.parts import Part, Step, World, together
+from replyx_db_agent.cycle.drafting.source import execute
+from replyx_db_agent.cycle.drafting.tables import comment_changed, comment_on
 
 Attributes = Mapping[str, str | None]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from replyx_db_agent.core.schema import Change, SchemaObject, Snapshot
-from replyx_db_agent.cycle import parts as place
-from replyx_db_agent.cycle.draft_tables import comment_changed, comment_on
-from replyx_db_agent.cycle.enum_labels import added_labels, labels_of
-from replyx_db_agent.cycle.names import parts, quoted, schema_of
-from replyx_db_agent.cycle.parts import Part, Step, World, together
-from replyx_db_agent.cycle.source import execute
+from replyx_db_agent.cycle.drafting import parts as place
+from replyx_db_agent.cycle.drafting.enum_labels import added_labels, labels_of
+from replyx_db_agent.cycle.drafting.names import parts, quoted, schema_of
+from replyx_db_agent.cycle.drafting.parts import Part, Step, World, together
+from replyx_db_agent.cycle.drafting.source import execute
+from replyx_db_agent.cycle.drafting.tables import comment_changed, comment_on
 
 _SEQUENCE_WORDS = {
     "start": "START WITH",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from replyx_db_agent.core.schema import SchemaObject, Snapshot
-from replyx_db_agent.cycle.names import Key, Parts
+from replyx_db_agent.cycle.drafting.names import Key, Parts
 from replyx_db_agent.engines.project import RenderedOperation
 
 ENUM_VALUES, DROP_CONSTRAINT, DROP_INDEX = 0, 1, 2

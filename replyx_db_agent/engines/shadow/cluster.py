@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from replyx_db_agent.core.errors import EnvironmentProblem
-from replyx_db_agent.engines import settings
-from replyx_db_agent.engines.installation import (
+from replyx_db_agent.engines.shadow import settings
+from replyx_db_agent.engines.shadow.installation import (
     SYSTEM_USER,
     Account,
     Installation,
     server_account,
     write_extensions,
 )
-from replyx_db_agent.engines.lease import Folder, write_private
+from replyx_db_agent.engines.shadow.lease import Folder, write_private
 
 Progress = Callable[[str], None]
 

@@ -14,7 +14,7 @@ from typing import Any
 from replyx_db_agent.core.cancel import Cancel
 from replyx_db_agent.core.errors import Cancelled, DbAgentError, EnvironmentProblem, InvalidInput
 from replyx_db_agent.core.model import Direction
-from replyx_db_agent.engines.project_answers import (
+from replyx_db_agent.engines.project.answers import (
     History,
     Loaded,
     Opened,
@@ -25,7 +25,7 @@ from replyx_db_agent.engines.project_answers import (
     to_operation,
     to_step,
 )
-from replyx_db_agent.engines.project_pipes import Lines, Output
+from replyx_db_agent.engines.project.pipes import Lines, Output
 from replyx_db_agent.engines.redact import redact
 
 GRACE = 1.0

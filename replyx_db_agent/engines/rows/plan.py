@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from replyx_db_agent.engines.rows_hints import Hint, check_hints
-from replyx_db_agent.engines.rows_tables import Check, Column, ForeignKey, Table
-from replyx_db_agent.engines.rows_values import Cell, capacity, cast_name, value
+from replyx_db_agent.engines.rows.hints import Hint, check_hints
+from replyx_db_agent.engines.rows.tables import Check, Column, ForeignKey, Table
+from replyx_db_agent.engines.rows.values import Cell, capacity, cast_name, value
 
 Manner = Literal["varied", "plain", "least", "unfiltered"]
 """How much is dared: all kinds of values, harmless ones, required columns only, the same with

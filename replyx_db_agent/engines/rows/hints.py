@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from replyx_db_agent.engines.quoting import quote_literal
-from replyx_db_agent.engines.rows_values import Cell, Type
+from replyx_db_agent.engines.rows.values import Cell, Type
 
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 _NUMBER = re.compile(r"(?<![\w'.])-?\d+(?:\.\d+)?(?![\w.])")

@@ -21,7 +21,7 @@ from replyx_db_agent.core.model import (
     Unknown,
     ValidateConstraint,
 )
-from replyx_db_agent.engines.sql_tree import (
+from replyx_db_agent.engines.sql.tree import (
     Deparse,
     Node,
     cascades,

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 
 from replyx_db_agent.core.schema import Change
-from replyx_db_agent.cycle import parts as place
-from replyx_db_agent.cycle.draft_indexes import built, concurrent
-from replyx_db_agent.cycle.draft_tables import comment_changed, comment_on, target_of
-from replyx_db_agent.cycle.names import key_of_change, schema_of
-from replyx_db_agent.cycle.parts import Part, Step, World, together
-from replyx_db_agent.cycle.source import execute, with_arguments
+from replyx_db_agent.cycle.drafting import parts as place
+from replyx_db_agent.cycle.drafting.indexes import built, concurrent
+from replyx_db_agent.cycle.drafting.names import key_of_change, schema_of
+from replyx_db_agent.cycle.drafting.parts import Part, Step, World, together
+from replyx_db_agent.cycle.drafting.source import execute, with_arguments
+from replyx_db_agent.cycle.drafting.tables import comment_changed, comment_on, target_of
 
 _VALIDATED_APART = ("FOREIGN KEY", "CHECK")
 _UNIQUE = re.compile(

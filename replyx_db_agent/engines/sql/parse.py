@@ -12,8 +12,8 @@ from itertools import count
 from typing import Any
 
 from replyx_db_agent.core.model import Operation, Unknown
-from replyx_db_agent.engines.sql_statements import statement
-from replyx_db_agent.engines.sql_tree import Node, named, tables_read, unwrap
+from replyx_db_agent.engines.sql.statements import statement
+from replyx_db_agent.engines.sql.tree import Node, named, tables_read, unwrap
 
 _COMMENT = r"--[^\n]*|/\*.*?\*/"
 _QUOTED = (

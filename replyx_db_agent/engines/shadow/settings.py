@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from replyx_db_agent.engines.lease import Folder
+from replyx_db_agent.engines.shadow.lease import Folder
 
 PORT = 5432
 
