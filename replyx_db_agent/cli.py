@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -167,13 +168,22 @@ def _print(report: Report, as_json: bool) -> None:
     if as_json:
         data = redact_all(as_data(report), secrets)
         click.echo(json.dumps(data, indent=2, ensure_ascii=False))
-    elif sys.stdout.isatty():
+        return
+    text = _in_commands(redact_all(as_text(report), secrets))
+    if sys.stdout.isatty():
         from rich.console import Console
         from rich.markdown import Markdown
 
-        Console().print(Markdown(redact_all(as_text(report), secrets)))
+        Console().print(Markdown(text))
     else:
-        click.echo(redact_all(as_text(report), secrets), nl=False)
+        click.echo(text, nl=False)
+
+
+def _in_commands(text: str) -> str:
+    """Return the text with tools named as they are typed here: `run_stairway` is `stairway`."""
+    for name, tool in TOOLS.items():
+        text = re.sub(rf"\b{name}\b", f"replyx-db-agent {tool.command}", text)
+    return text
 
 
 def _exit_code(report: Report, *, exit_code: bool) -> int:

@@ -92,7 +92,7 @@ def _plan_is_filled(what: str, steps: Sequence[DestructiveStep], section: PlanSe
     if missing := [*missing_parts(section), *_junk(section)]:
         raise _refuse(
             "G1",
-            f"{what} and these parts of its section in {PLAN_FILE} are empty: "
+            f"{what} and these parts of its section in {PLAN_FILE} are empty or say nothing: "
             f"{', '.join(dict.fromkeys(missing))}.",
             "Fill all four parts, then rehearse with run_stairway.",
         )

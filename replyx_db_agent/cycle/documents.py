@@ -72,6 +72,8 @@ def render_documents(
     values = {
         "diagram": er_diagram(snapshot),
         "tables": list(_tables(snapshot)),
+        "has_table": lambda name: ("table", name) in snapshot.objects,
+        "has_vectors": ("extension", "vector") in snapshot.objects,
         "enums": _of_kinds(snapshot, "enum"),
         "extensions": _of_kinds(snapshot, "extension"),
         "views": [_defined(view) for view in _of_kinds(snapshot, *_VIEWS)],

@@ -66,7 +66,8 @@ def judge_rehearsal(rehearsal: Rehearsal, server_version_num: int) -> Judgement:
         *seen.row_hazards(rehearsal, up),
         *seen.detached(rehearsal),
     ]
-    hazards += _seen(rehearsal, up, hazards, server_version_num)
+    hazards += _seen(rehearsal, hazards, server_version_num)
+    hazards = _at_what_hides_them(up, hazards)
     destructive = tuple(DestructiveStep(h.rule, h.object) for h in hazards if is_destructive(h))
     hazards += _way_back(rehearsal, up, server_version_num)
     hazards += _form(rehearsal.revision)
@@ -96,18 +97,25 @@ def _upgrade(rehearsal: Rehearsal) -> tuple[Statement, ...]:
     )
 
 
-def _seen(
-    rehearsal: Rehearsal, up: Sequence[Statement], told: Sequence[Hazard], version: int
-) -> list[Hazard]:
-    """Return the destructive hazards that PostgreSQL showed and no text told of.
+def _at_what_hides_them(up: Sequence[Statement], hazards: Sequence[Hazard]) -> list[Hazard]:
+    """Give hazards that no text told of the line of the statement that hides something.
 
-    They stand at the line of the statement that hides something, where there is but one.
+    Where several statements hide something, nobody knows which did it.
     """
     hidden = [s for s in up if any(isinstance(o, HiddenStatement | Unknown) for o in s.operations)]
-    line = hidden[0].line if len(hidden) == 1 else None
+    if len(hidden) != 1:
+        return list(hazards)
+    here = hidden[0]
+    return [
+        replace(h, line=here.line) if h.line is None and h.file == here.file else h for h in hazards
+    ]
+
+
+def _seen(rehearsal: Rehearsal, told: Sequence[Hazard], version: int) -> list[Hazard]:
+    """Return the destructive hazards that PostgreSQL showed and no text told of."""
     known = {seen.plain(h.object) for h in told if is_destructive(h)}
     found = [
-        Statement("", (operation,), rehearsal.revision.path, line, transaction=number)
+        Statement("", (operation,), rehearsal.revision.path, transaction=number)
         for number, operation in enumerate(seen.operations(rehearsal))
     ]
     return [

@@ -58,7 +58,8 @@ def _hazard(hazard: Hazard) -> str:
     text = f"- [{hazard.risk}] {hazard.kind} {hazard.rule}{place}: {hazard.message}"
     if hazard.risk is Risk.NOTE:
         return text
-    evidence = f"\nEvidence: {hazard.evidence}" if hazard.evidence else ""
+    told = hazard.evidence not in ("", "statement")
+    evidence = f"\nEvidence: {hazard.evidence}" if told else ""
     return f"{text}\nInstead: {hazard.instead}{evidence}"
 
 

@@ -252,6 +252,11 @@ class _Stair:
         section = self.project.section(revision.revision)
         plan = commands(section) if section else ()
         if not any(c.kind == "downgrade" for c in plan):
+            if plan or (section and section.rollback.strip()):
+                self.notes.append(
+                    f'The rollback plan of "{revision.revision}" names no `alembic downgrade`; '
+                    "its downgrade was rehearsed, not the plan."
+                )
             plan = (Command("downgrade", "alembic downgrade -1", "-1"),)
         done: list[EmittedStatement] = []
         for command in plan:

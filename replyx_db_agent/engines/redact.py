@@ -55,12 +55,18 @@ def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
     for name, value in environment.items():
         if NAMED_SECRET.search(name) and not value.isalpha():  # a plain word says nothing
             found.extend(_telling(value))
-        if match := _URL.search(value):
-            found.append(value)
-            found.extend(p for p in _telling(match[2] or "") if p != match[1])
-            if query := re.search(r"[?&]password=([^&]*)", value):
-                found.extend(_telling(query[1]))
+        if _URL.search(value):
+            found += [value, *passwords_of(value)]
     return tuple(dict.fromkeys(found))
+
+
+def passwords_of(url: str) -> tuple[str, ...]:
+    """Return a database URL's password, as written and as meant, where it is worth looking for."""
+    match = _URL.search(url)
+    found = [p for p in _telling(match[2] or "") if p != match[1]] if match else []
+    if query := re.search(r"[?&]password=([^&]*)", url):
+        found.extend(_telling(query[1]))
+    return tuple(found)
 
 
 _URL = re.compile(r"postgres[\w+]*://(?:([^:/@]*)(?::([^@]*))?@)?")

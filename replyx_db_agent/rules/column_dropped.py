@@ -31,11 +31,8 @@ from replyx_db_agent.core.model import DropColumn, Facts, HazardKind, Operation,
 KIND = HazardKind.LOSES_DATA
 RISK = Risk.HIGH
 INSTEAD = (
-    "Release code that no longer names {table}.{column} "
-    "(before that: ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL). "
-    "Then keep the values and drop it in a contract revision: "
-    "CREATE TABLE {table}_{column}_archive AS SELECT id, {column} FROM {table}; "
-    "ALTER TABLE {table} DROP COLUMN {column};"
+    "Release code that no longer names {table}.{column} first; drop it in a later release, in a "
+    "revision that keeps its values (draft_revision with `destructive` writes one)."
 )
 
 

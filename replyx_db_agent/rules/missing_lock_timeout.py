@@ -50,8 +50,14 @@ def check_all(statements: Sequence[Statement], facts: Facts) -> Iterator[tuple[i
             yield (
                 moment.index,
                 f"{lock_of(moment.operation)} on {table!r} without a lock_timeout: "
-                "while this waits, everybody else waits behind it.",
+                f"while this waits, {_behind(moment)} behind it.",
             )
+
+
+def _behind(moment: Moment) -> str:
+    """Return who queues behind the lock: readers only behind ACCESS EXCLUSIVE."""
+    exclusive = lock_of(moment.operation) == "ACCESS EXCLUSIVE"
+    return "everybody else waits" if exclusive else "everybody who writes waits"
 
 
 def _locked_without_limit(moment: Moment) -> str | None:

@@ -32,8 +32,8 @@ KIND = HazardKind.SLOWS_QUERIES
 RISK = Risk.LOW
 ALWAYS = True
 INSTEAD = (
-    "Measure them (tune_vector_index) and write them down: WITH (m = 16, ef_construction = 64) "
-    "for hnsw, WITH (lists = <rows / 1000>) for ivfflat."
+    "Choose them by measuring recall and latency, and write them down: "
+    "WITH (m = 16, ef_construction = 64) for hnsw, WITH (lists = <rows / 1000>) for ivfflat."
 )
 
 _WANTED = {"hnsw": {"m", "ef_construction"}, "ivfflat": {"lists"}}

@@ -111,8 +111,9 @@ def _next(
     judged: Sequence[_Judged], refused: Sequence[_Judged], found: Sequence[Hazard]
 ) -> tuple[Phrase, ...]:
     last = judged[-1].rehearsal.revision.revision
+    mends = tuple(say("next.mend", rule=h.rule, instead=h.instead) for h in found[:5])
     if refused and (why := refused[0].refusal):
-        return (say("next.instead", text=why.instead),)
-    if found:
-        return tuple(say("next.mend", rule=h.rule, instead=h.instead) for h in found[:5])
+        return (say("next.instead", text=why.instead), *mends)
+    if mends:
+        return mends
     return (say("next.stairway", revision=last), say("next.apply", revision=last))

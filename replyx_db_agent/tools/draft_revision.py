@@ -269,7 +269,13 @@ def _answer(
     steps: list[Phrase] = []
     if wanted.destructive:
         steps.append(say("next.fill_plan", path=PLAN_FILE, revision=_main(written)))
-    steps += [say("next.stairway", revision=last), say("next.apply", revision=last)]
+    several = len(written) > 1 and parent != "base"
+    steps.append(
+        say("next.stairway_since", parent=parent)
+        if several
+        else say("next.stairway", revision=last)
+    )
+    steps.append(say("next.apply", revision=last))
     return Answer(
         summary=(say(key, names=names, count=len(written), left="; ".join(left)),),
         risk=risk,

@@ -230,8 +230,8 @@ def test_indexes_list_keys_too_and_the_hot_queries():
         ),
         (
             "docs/db/indexes.md",
-            "топ-N|p95|pg_stat_user_indexes|pg_stat_statements|(dialog_id, created_at DESC)|"
-            "(user_id)|lists|ef_search|`m`|IVFFlat|HNSW",
+            "топ-N|p95|pg_stat_user_indexes|pg_stat_statements|(user_id)|lists|ef_search|`m`|"
+            "IVFFlat|HNSW",
         ),
         ("docs/db/rollback_plan.md", "Изменение:|Риск:|Откат:|Проверки после отката:"),
     ],
@@ -240,6 +240,16 @@ def test_the_policies_of_the_seed_are_there(path, words):
     text = rendered()[path]
 
     assert [word for word in words.split("|") if word not in text] == []
+
+
+def test_the_index_policy_names_only_tables_that_there_are():
+    def policy(*tables):
+        snapshot = snapshot_of(SchemaObject("table", name, name, {}) for name in tables)
+        return render_documents(snapshot, [], "en", {})["docs/db/indexes.md"]
+
+    assert "(dialog_id, created_at DESC)" in policy("dialog_messages")
+    assert "dialog_messages" not in policy("products")
+    assert "pgvector" not in policy("products")
 
 
 @pytest.mark.parametrize("path", PATHS)

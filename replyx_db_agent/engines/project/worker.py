@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
 
 from replyx_db_agent.core.cancel import Cancel
 from replyx_db_agent.core.errors import EnvironmentProblem, InvalidInput
@@ -26,6 +25,7 @@ from replyx_db_agent.engines.project.answers import (
 from replyx_db_agent.engines.project.folder import Project
 from replyx_db_agent.engines.project.pipes import Lines, Output
 from replyx_db_agent.engines.project.session import Session
+from replyx_db_agent.engines.redact import passwords_of
 
 Purpose = Literal["rehearsal", "apply", "read"]
 
@@ -340,5 +340,4 @@ def _scheme(project: Project, name: str) -> str:
 
 
 def _passwords(url: str | None) -> tuple[str, ...]:
-    password = urlsplit(url).password if url else None
-    return (password, unquote(password)) if password else ()
+    return passwords_of(url) if url else ()
