@@ -51,7 +51,8 @@ def apply_revision(
 
     Rehearses first, makes the plan, and sends no statement that is not the plan's next. A
     destructive revision needs its filled rollback plan and a fresh rehearsal; any environment
-    that is not local needs its user's approval of the plan, asked for by the client.
+    that is not local needs its user's approval of the plan, asked for by the client. Runs the
+    project's code, on a shadow first and then on the environment.
 
     Args:
         environment: Name of a configured environment, for example "local".

@@ -46,7 +46,7 @@ def explain_query(
 
     With `revision`, on a shadow PostgreSQL with generated rows, before and after that revision.
     With `environment`, read-only on that database (where it is not local: the plan alone, the
-    query is not run). Changes nothing.
+    query is not run). On the shadow the project's code runs; changes nothing.
 
     Args:
         sql: One SELECT.

@@ -271,3 +271,18 @@ def test_importing_it_does_not_import_what_is_heavy(module, heavy):
 
 def is_part_of(module, package):
     return module == package or module.startswith(f"{package}.")
+
+
+def test_every_file_that_the_guides_name_is_there():
+    texts = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    named = {
+        (text.name, path)
+        for text in texts
+        for path in re.findall(
+            r"`((?:core|rules|engines|cycle|worker|tools|templates)/[\w./]+)`",
+            text.read_text("utf-8"),
+        )
+    }
+    assert named
+    missing = {(name, path) for name, path in named if not (PACKAGE / path).exists()}
+    assert missing - {("architecture.md", "tools/new_tool.py")} == set()

@@ -30,7 +30,8 @@ def test_a_database_elsewhere_is_not_local_until_a_person_says_so(
     assert refused.returncode == 3, refused.stdout + refused.stderr
     refusal = data_of(refused)["refusal"]
     assert refusal["guardrail"] == "G8"
-    assert '"local" is not local' in refusal["problem"]
+    assert "nor pinned" in refusal["problem"]
+    assert "replyx-db-agent trust local" in refusal["instead"]
     assert tables(foreign) == set()
 
     trusted = run(project, "trust", "local", "--json", env=env)

@@ -49,7 +49,7 @@ def test_a_password_is_masked_wherever_it_is_recognised(text: str) -> None:
         "UPDATE users SET password=crypt('x', 'y')",
         "wrong password: try again",
         "mail@example.com at 12:30",
-        "PWD=/work/project and OLDPWD=/work",
+        "PWD=/srv/project and OLDPWD=/srv",
     ],
 )
 def test_ordinary_text_stays_as_it_is(text: str) -> None:
@@ -77,13 +77,13 @@ def test_secrets_of_an_environment_are_its_passwords_as_written_and_as_meant() -
             "PGPASSWORD": "fourth-one",
             "API_KEY": "fifth-one",
             "PATH": "/usr/bin",
-            "PWD": "/work/project",
-            "OLDPWD": "/work/other",
+            "PWD": "/srv/project",
+            "OLDPWD": "/srv/other",
             "SOME_TOKEN": "enabled",
         }
     )
     assert {"can%40ary", "can@ary", "second1", "thirdone", "fourth-one", "fifth-one"} <= set(found)
-    assert not {"/usr/bin", "/work/project", "/work/other", "enabled"} & set(found)
+    assert not {"/usr/bin", "/srv/project", "/srv/other", "enabled"} & set(found)
 
 
 @pytest.mark.parametrize("password", ["", "short", "app-user", "postgres"])
