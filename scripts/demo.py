@@ -129,7 +129,7 @@ class Agent:
             raise Unexpected(f"{tool}: {result.content[0].text}")
         data = result.structured_content
         seconds = time.monotonic() - started
-        console.print(f"  [dim]{seconds:.1f} s, {len(said)} progress messages[/]")
+        console.print(f"  [dim]{seconds:.1f} s[/]")
         if refusal := data["refusal"]:
             text = f"{refusal['problem']}\n\n[bold]Instead:[/] {escape(refusal['instead'])}"
             console.print(
@@ -200,6 +200,11 @@ def databases() -> Iterator[dict[str, str]]:
 
 
 async def prepare(project: Path, urls: dict[str, str]) -> None:
+    console.print(
+        "A script stands in for an AI agent: it edits the models of a sample project and calls the "
+        "tools of replyx-db-agent over MCP, on a real PostgreSQL with pgvector. It also answers as "
+        "the person would. The project's language is Russian, so its answers and its record are."
+    )
     title("A project with a history, and two databases with rows")
     shutil.copytree(
         SAMPLE, project, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True

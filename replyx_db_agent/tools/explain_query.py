@@ -13,7 +13,7 @@ from replyx_db_agent.core.errors import InvalidInput
 from replyx_db_agent.core.guardrails import STATE_FOLDER
 from replyx_db_agent.core.hot_query import HotQuery, read_hot_query
 from replyx_db_agent.core.model import Risk
-from replyx_db_agent.core.report import Answer, ExplainReport, PlanFigures, QueryResult, say
+from replyx_db_agent.core.report import Answer, ExplainReport, Phrase, PlanFigures, QueryResult, say
 from replyx_db_agent.core.schema import diff
 from replyx_db_agent.cycle.answer import render
 from replyx_db_agent.cycle.load import OpenProject, open_project, shared_server
@@ -255,8 +255,26 @@ def _answer(results: Sequence[QueryResult], where: str) -> Answer:
             say(_summary(results, over), count=len(results), where=where, names=", ".join(over)),
         ),
         risk=Risk.MEDIUM if over else Risk.LOW,
-        perf=tuple(say("perf.measured", name=r.name, verdict=r.verdict) for r in results),
+        perf=tuple(_figures(result) for result in results),
         next_steps=(say("next.index_by_measure") if over else say("next.docs"),),
+    )
+
+
+def _figures(result: QueryResult) -> Phrase:
+    """Return the query's figures as a line of the answer."""
+    before, after = result.before, result.after
+    now = after or before
+    if now is None or now.milliseconds is None:
+        return say("perf.planned", name=result.name)
+    if before is None or after is None:
+        return say("perf.measured", name=result.name, ms=now.milliseconds, buffers=now.buffers)
+    return say(
+        "perf.compared",
+        name=result.name,
+        old_ms=before.milliseconds,
+        ms=after.milliseconds,
+        old_buffers=before.buffers,
+        buffers=after.buffers,
     )
 
 

@@ -13,7 +13,7 @@ FULL = Answer(
     ddl=("ALTER TABLE users ADD COLUMN a text", "CREATE INDEX i ON users (a);"),
     alembic=("alembic/versions/one.py", "alembic/versions/two.py"),
     docs=(say("docs.due", path="docs/db/schema.md"),),
-    perf=(say("perf.measured", name="page", verdict="as fast"),),
+    perf=(say("perf.measured", name="page", ms=0.2, buffers=7),),
     rollback=(say("rollback.command", command="alembic downgrade -1"),),
     next_steps=(say("next.record"),),
 )
@@ -41,7 +41,7 @@ def test_an_answer_in_full():
         "CREATE INDEX i ON users (a);\n```\n\n"
         "**Alembic**\n1. alembic/versions/one.py\n2. alembic/versions/two.py\n\n"
         "**Docs to update**\n- docs/db/schema.md: due (write_docs)\n\n"
-        "**Perf checks**\n- page: as fast\n\n"
+        "**Perf checks**\n- page: 0.2 ms, 7 buffers\n\n"
         "**Rollback**\n- `alembic downgrade -1`\n\n"
         "**Next steps**\n- record_task\n"
     )
