@@ -20,7 +20,7 @@ from replyx_db_agent.core.model import (
 )
 from replyx_db_agent.core.schema import diff
 from replyx_db_agent.cycle import seen
-from replyx_db_agent.cycle.rehearse import Rehearsal
+from replyx_db_agent.cycle.rehearse import FAILS_ON_ROWS, Rehearsal
 from replyx_db_agent.cycle.seen import ARCHIVE_SCHEMA
 from replyx_db_agent.engines import catalog, sql
 from replyx_db_agent.engines.project import EmittedStatement, RevisionInfo, StepError
@@ -71,7 +71,7 @@ def judge_rehearsal(rehearsal: Rehearsal, server_version_num: int) -> Judgement:
     destructive = tuple(DestructiveStep(h.rule, h.object) for h in hazards if is_destructive(h))
     hazards += _way_back(rehearsal, up, server_version_num)
     hazards += _form(rehearsal.revision)
-    hazards = _with_failure(rehearsal, hazards)
+    hazards = [*_with_failure(rehearsal, hazards), *_adverse(rehearsal)]
     ordered = sorted(dict.fromkeys(hazards), key=lambda h: -_ORDER.index(h.risk))
     return Judgement(tuple(ordered), tuple(dict.fromkeys(destructive)))
 
@@ -231,8 +231,29 @@ def _with_failure(rehearsal: Rehearsal, hazards: list[Hazard]) -> list[Hazard]:
     return [*hazards, _failure(rehearsal.revision, error, words)]
 
 
+def _adverse(rehearsal: Rehearsal) -> list[Hazard]:
+    """Say on which rows the upgrade would stop, when it goes up over rows that fit."""
+    error, revision = rehearsal.adverse, rehearsal.revision
+    if error is None or rehearsal.outcome == "fails-up":
+        return []
+    return [
+        Hazard(
+            rule="fails-on-rows",
+            kind=HazardKind.FAILS_ON_DATA,
+            risk=Risk.MEDIUM,
+            object=revision.revision,
+            message=f'Revision "{revision.revision}" stops at rows that do not fit: '
+            f"{error.message}.",
+            instead="Count such rows where it is to run; repair them in a data revision before.",
+            file=error.file or revision.path,
+            line=error.line,
+            evidence="rehearsed over rows that do not fit, and over rows that do",
+        )
+    ]
+
+
 def _failure(revision: RevisionInfo, error: StepError, words: str) -> Hazard:
-    on_data = (error.sqlstate or "").startswith(("22", "23"))
+    on_data = (error.sqlstate or "").startswith(FAILS_ON_ROWS)
     return Hazard(
         rule="fails-on-rows" if on_data else "fails-on-postgresql",
         kind=HazardKind.FAILS_ON_DATA if on_data else HazardKind.MALFORMED,

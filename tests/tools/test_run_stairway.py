@@ -191,3 +191,16 @@ async def test_a_revision_below_that_does_not_go_up_is_an_error(tmp_path):
     text = await error(project, "run_stairway", revision="head")
     assert 'Revision "202501020000" below does not go up' in text
     assert "migrations/versions/202501020000.py:12" in text
+
+
+async def test_rows_that_do_not_fit_are_a_hazard_and_rows_that_fit_decide(sample):
+    up = 'op.create_check_constraint("subject_is_long", "dialogs", "length(subject) > 30")'
+    down = 'op.drop_constraint("subject_is_long", "dialogs", type_="check")'
+    add_revision(sample, "202509010000", "longer_subjects", up, down)
+    data = await report(sample, "run_stairway", revision="202509010000")
+    [one] = data["revisions"]
+    assert (one["outcome"], data["clean"]) == ("clean", True)
+    assert one["rows"].endswith("compared by content")
+    [found] = [h for h in one["hazards"] if h["rule"] == "fails-on-rows"]
+    assert found["kind"] == "FAILS_ON_DATA"
+    assert "violated by some row" in found["message"]
