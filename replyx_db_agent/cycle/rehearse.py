@@ -242,8 +242,7 @@ class _Stair:
         done, error = self._way_back(revision)
         result = replace(result, downgrade=done)
         if error:
-            declared = error.type in ("NotImplementedError", "AttributeError")
-            outcome: Outcome = "irreversible" if declared else "fails-down"
+            outcome: Outcome = "irreversible" if _has_no_way_back(error) else "fails-down"
             return replace(result, outcome=outcome, error=error, differences=(error.message,))
         assert result.before is not None
         if left := trace_left(result.before, self._snapshot()):
@@ -366,6 +365,12 @@ def _step_for(command: Command, revision: RevisionInfo) -> Direction | None:
     ):
         return "downgrade"
     return None
+
+
+def _has_no_way_back(error: StepError) -> bool:
+    """Say whether the downgrade is missing, or says by itself that there is none."""
+    missing = error.type == "AttributeError" and "'downgrade'" in error.message
+    return missing or error.type == "NotImplementedError"
 
 
 def _tables(snapshot: Snapshot) -> set[str]:

@@ -204,3 +204,9 @@ async def test_rows_that_do_not_fit_are_a_hazard_and_rows_that_fit_decide(sample
     [found] = [h for h in one["hazards"] if h["rule"] == "fails-on-rows"]
     assert found["kind"] == "FAILS_ON_DATA"
     assert "violated by some row" in found["message"]
+
+
+async def test_a_mistake_in_a_downgrade_is_no_declaration_that_there_is_none(sample):
+    add_revision(sample, "202509010000", "add_age", 'op.execute("SELECT 1")', "op.no_such_thing()")
+    data = await report(sample, "run_stairway", revision="202509010000")
+    assert data["revisions"][0]["outcome"] == "fails-down"
