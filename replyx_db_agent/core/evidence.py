@@ -47,11 +47,6 @@ class Evidence:
     made_at: str
     format: int = EVIDENCE_FORMAT
 
-    @property
-    def revision_hash(self) -> str:
-        """SHA-256 of the revision file that was rehearsed."""
-        return self.files[self.path]
-
 
 @dataclass(frozen=True)
 class Present:

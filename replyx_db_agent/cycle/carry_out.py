@@ -19,7 +19,7 @@ from replyx_db_agent.cycle import seen
 from replyx_db_agent.cycle.judge import statements
 from replyx_db_agent.cycle.load import OpenProject
 from replyx_db_agent.cycle.rehearse import Rehearsal
-from replyx_db_agent.cycle.release import Prepared, versions_at
+from replyx_db_agent.cycle.release import Prepared
 from replyx_db_agent.engines import catalog, postgres
 from replyx_db_agent.engines.project import Session
 from replyx_db_agent.engines.writes import Watch
@@ -77,7 +77,8 @@ def _alone(project: OpenProject, prepared: Prepared) -> Iterator[None]:
                 f'Another apply to "{site.name}" is under way.',
                 instead="Wait until it has ended, then look at what it did and apply again.",
             )
-        if (at := versions_at(connection, project.history.version_table)) != prepared.plan.start:
+        at = catalog.versions(postgres.rows_of(connection), project.history.version_table)
+        if at != prepared.plan.start:
             raise GuardrailRefusal(
                 "G10",
                 f'"{site.name}" stood at {", ".join(prepared.plan.start) or "base"} when the plan '
@@ -89,7 +90,7 @@ def _alone(project: OpenProject, prepared: Prepared) -> Iterator[None]:
 
 def _position(project: OpenProject, prepared: Prepared) -> tuple[str, ...]:
     with postgres.connect(prepared.site.url, name=prepared.site.url_env) as connection:
-        return versions_at(connection, project.history.version_table)
+        return catalog.versions(postgres.rows_of(connection), project.history.version_table)
 
 
 def _climb(project: OpenProject, prepared: Prepared, carried: Carried) -> None:
@@ -188,11 +189,9 @@ class _Look:
 def verify(project: OpenProject, prepared: Prepared) -> tuple[str, ...]:
     """Return how the environment differs from the rehearsal's outcome; empty: it does not."""
     with postgres.connect(prepared.site.url, name=prepared.site.url_env) as connection:
-        at = versions_at(connection, project.history.version_table)
-        now = catalog.snapshot(
-            lambda text: [list(row) for row in connection.execute(text).fetchall()],
-            version_table=project.history.version_table,
-        )
+        query, version_table = postgres.rows_of(connection), project.history.version_table
+        at = catalog.versions(query, version_table)
+        now = catalog.snapshot(query, version_table)
     wrong = []
     if prepared.revisions and prepared.revisions[-1].revision not in at:
         wrong.append(f"the database stands at {', '.join(at) or 'base'}")

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from replyx_db_agent.core.model import Facts, Hazard, Statement
 from replyx_db_agent.core.schema import Change, Snapshot, diff, suggest_renames
 from replyx_db_agent.cycle.drafting.names import parts
-from replyx_db_agent.cycle.drafting.planned import planned_ddl as planned_ddl
+from replyx_db_agent.cycle.drafting.planned import planned_ddl
 from replyx_db_agent.cycle.load import OpenProject
 from replyx_db_agent.cycle.rehearse import stand_at
-from replyx_db_agent.engines import catalog, sql
+from replyx_db_agent.engines import catalog, postgres, sql
 from replyx_db_agent.engines.project import RevisionInfo, Session
 from replyx_db_agent.engines.shadow import ShadowDatabase
 from replyx_db_agent.rules import judge
@@ -79,8 +79,7 @@ def snapshot_of_models(project: OpenProject, head: Snapshot) -> Snapshot:
             session.finish()
         with project.server.admin(database.name) as connection:
             return catalog.snapshot(
-                lambda text: [list(row) for row in connection.execute(text).fetchall()],
-                version_table=project.history.version_table,
+                postgres.rows_of(connection), version_table=project.history.version_table
             )
 
 

@@ -18,24 +18,11 @@ from replyx_db_agent.core.model import (
     Statement,
     Unknown,
 )
-from replyx_db_agent.core.schema import diff
 from replyx_db_agent.cycle import seen
 from replyx_db_agent.cycle.rehearse import FAILS_ON_ROWS, Rehearsal
-from replyx_db_agent.cycle.seen import ARCHIVE_SCHEMA
 from replyx_db_agent.engines import catalog, sql
 from replyx_db_agent.engines.project import EmittedStatement, RevisionInfo, StepError
 from replyx_db_agent.rules import DESTRUCTIVE, facts_for_downgrade, judge
-
-__all__ = [
-    "ARCHIVE_SCHEMA",
-    "Judgement",
-    "findings",
-    "is_destructive",
-    "judge_rehearsal",
-    "schema_changes",
-    "statements",
-    "worst",
-]
 
 _ORDER = (Risk.NOTE, Risk.LOW, Risk.MEDIUM, Risk.HIGH)
 
@@ -267,13 +254,6 @@ def _failure(revision: RevisionInfo, error: StepError, words: str) -> Hazard:
         line=error.line,
         evidence=words if error.sqlstate else f"the project's code raised {error.type}",
     )
-
-
-def schema_changes(rehearsal: Rehearsal) -> tuple[str, ...]:
-    """Return what the upgrade changed in the schema, in words."""
-    if rehearsal.before is None or rehearsal.after is None:
-        return ()
-    return tuple(c.detail for c in diff(rehearsal.before, rehearsal.after))
 
 
 def shown_ddl(emitted: Iterable[str]) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def prepare(project: OpenProject, site: Site, target: RevisionInfo) -> Prepared:
     project.call.tell(f'Asking "{site.name}" where it stands')
     with postgres.connect(site.url, name=site.url_env) as connection:
         identity = postgres.identity(connection)
-        start = versions_at(connection, project.history.version_table)
+        start = catalog.versions(postgres.rows_of(connection), project.history.version_table)
     pending = _pending(project, start, target)
     climbed = climb(project, pending) if pending else None
     if climbed:
@@ -101,15 +101,6 @@ def prepare(project: OpenProject, site: Site, target: RevisionInfo) -> Prepared:
         configuration_hash=site.configuration_hash,
     )
     return Prepared(site, plan, climbed, judgements, is_local(project.call, site.kind, identity))
-
-
-def versions_at(connection: object, version_table: str) -> tuple[str, ...]:
-    """Return where the database stands, as Alembic's version table says."""
-    found = catalog.versions(
-        lambda text: [list(row) for row in connection.execute(text).fetchall()],  # type: ignore[attr-defined]
-        version_table,
-    )
-    return tuple(sorted(found))
 
 
 def _pending(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
 from replyx_db_agent.core.errors import EnvironmentProblem, InvalidInput
@@ -88,6 +89,11 @@ def connect(
         connection.read_only = read_only
         return connection
     raise problem  # Outside of the except: psycopg's own text must not travel along.
+
+
+def rows_of(conn: psycopg.Connection) -> Callable[[str], list[list[Any]]]:
+    """Return what runs one SQL text on the connection and gives its rows (`catalog.Query`)."""
+    return lambda text: [list(row) for row in conn.execute(text.encode()).fetchall()]
 
 
 def parse_url(url: str, *, name: str = "DATABASE_URL") -> dict[str, str]:

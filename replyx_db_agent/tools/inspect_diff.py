@@ -15,8 +15,8 @@ from replyx_db_agent.cycle.compare import (
     Comparison,
     hazards_of,
     models_against_head,
-    planned_ddl,
 )
+from replyx_db_agent.cycle.drafting.planned import planned_ddl
 from replyx_db_agent.cycle.judge import findings, worst
 from replyx_db_agent.cycle.load import OpenProject, open_project
 

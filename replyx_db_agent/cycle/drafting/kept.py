@@ -7,7 +7,7 @@ from replyx_db_agent.core.schema import Change, SchemaObject, Snapshot
 from replyx_db_agent.cycle.drafting.names import parts, quoted
 from replyx_db_agent.cycle.drafting.parts import Step, World, of_table
 from replyx_db_agent.cycle.drafting.source import execute
-from replyx_db_agent.cycle.judge import ARCHIVE_SCHEMA
+from replyx_db_agent.cycle.seen import ARCHIVE_SCHEMA
 from replyx_db_agent.engines.quoting import quote_literal
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from replyx_db_agent.core.schema import Change
 from replyx_db_agent.engines.project import RenderedOperation
+from replyx_db_agent.engines.quoting import quote_ident
 
 Parts = tuple[str, ...]
 Key = tuple[str, Parts]
@@ -53,7 +54,7 @@ def key_of_operation(operation: RenderedOperation) -> Key:
 def quoted(name: str) -> str:
     """Return one identifier in quotes, cut to the bytes PostgreSQL keeps."""
     cut = name.encode()[:MOST_BYTES].decode(errors="ignore")
-    return '"' + cut.replace('"', '""') + '"'
+    return quote_ident(cut)
 
 
 def is_named(names: Iterable[str], wanted: Iterable[str]) -> bool:
